@@ -1,0 +1,1 @@
+"""Language models: n-gram and Transformer, their training and their metrics."""

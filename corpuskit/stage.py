@@ -1,0 +1,125 @@
+"""What a stage is: one declaration from which command line, recipes, tasks, reference and tests derive.
+
+A stage is one file in `corpuskit/stages/`: a frozen options dataclass, one or more functions over Arrow record
+batches (the steps), and one `STAGE = Stage(...)`. The file's path is its name: `stages/train/ngram.py` is
+`corpuskit train ngram`; its docstring is its help.
+
+A step's `run` is called with keywords, by the names of its parameters. The annotation of a parameter says how it
+wants the artifact of that name:
+
+    docs: Batches         one shard, streamed: one task per shard (per bucket, after an exchange). At least one
+                          batch comes, if only an empty one, so that columns pass through empty shards
+    docs: Whole           all of it as one table, memory-mapped: one task
+    dump: OneFile         one opaque file: one task per file
+    tokenizer: Path       the folder of a `Files` artifact
+    corpus: Whole | Path  a table where a dataset was given, else the path of a raw file
+    options               the options value
+    out: Path             an empty folder: what the step leaves in it is its one `Files` artifact
+
+It yields record batches of its first table, or `(name, batch)` for another one. Stages never remove rows of a table
+that `conserves` its input: they mark them (`schema.mark`), and the runner moves, counts and checks them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NewType
+
+import pyarrow as pa
+
+Batches = Iterator[pa.RecordBatch]
+Whole = NewType("Whole", pa.Table)
+Yield = pa.RecordBatch | tuple[str, pa.RecordBatch]
+
+_log = logging.getLogger("corpuskit")
+
+
+@dataclass(frozen=True, slots=True)
+class OneFile:
+    """An opaque input file, and what its download told about it (`source`, `url`, `license`, `date`)."""
+
+    path: Path
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that a step writes.
+
+    `schema` lists the columns that it has at least (further ones pass through). `by` makes it an exchange: that
+    column holds uint64 hashes, and rows meet in buckets that are ranges of it, so buckets in order are the hash's
+    order. `conserves` names the parameter whose rows all end up here, kept or marked; with `counts`, a list column,
+    its values are counted instead of rows. `folder` gives it a sub-folder that `datasets.load_from_disk` opens.
+    """
+
+    schema: pa.Schema
+    by: str | None = None
+    conserves: str | None = None
+    counts: str | None = None
+    folder: bool = False
+
+
+@dataclass(frozen=True)
+class Files:
+    """Opaque files that a step writes to `out`: a dump, a tokenizer, a model."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One function of a stage, and what it writes."""
+
+    run: Callable[..., Any]
+    writes: Mapping[str, Table | Files]
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a stage reads: a positional `IN`, or with `flag` an option `--name PATH`.
+
+    `accepts` lists the artifacts that it takes, the first that a dataset has wins (default: the one of its name).
+    With `raw`, files and folders that no stage wrote are taken too, and with `many`, several of them.
+    """
+
+    name: str
+    help: str
+    accepts: tuple[str, ...] = ()
+    flag: bool = False
+    raw: bool = False
+    many: bool = False
+
+    @property
+    def artifacts(self) -> tuple[str, ...]:
+        """The names of the artifacts that it takes."""
+        return self.accepts or (self.name,)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's declaration.
+
+    Artifacts that a step reads and no earlier step writes are looked up among the inputs' datasets by name.
+    `reasons` says what each drop and error reason means; an undeclared one fails the run. Raise `version` when the
+    output changes: it is part of the key. `extra` is the pip extra to name when an import is missing. `prints` is a
+    JSON file of the output that the command prints, which makes OUT optional.
+    """
+
+    options: type
+    inputs: tuple[Input, ...]
+    steps: tuple[Step, ...]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1
+    extra: str | None = None
+    prints: str | None = None
+
+
+def status(message: str) -> None:
+    """Show what a long step is doing on the status line of a terminal."""
+    _log.info(message)
+
+
+def warn(message: str) -> None:
+    """Tell the user of a problem that does not stop the run; printed even where stderr is no terminal."""
+    _log.warning(message)

@@ -1,0 +1,1 @@
+"""Get raw archives."""

@@ -1,0 +1,1 @@
+"""Text algorithms: repair, wikitext, HTML, quality. Values in, values out."""

@@ -1,0 +1,1 @@
+"""Tokenizers and packing of token sequences."""
