@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test lint types check clean
+.PHONY: setup demo test lint types docs clean
 
 setup: $(STAMP)
 
@@ -14,7 +14,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/corpuskit run pipelines/demo.toml --workers 2
+	@$(BIN)/corpuskit --verbose run pipelines/demo.toml --workers 2 --overwrite
+	@$(BIN)/corpuskit show data/demo
 
 lint: setup
 	$(BIN)/ruff check .
@@ -24,7 +25,10 @@ types: setup
 	$(BIN)/mypy
 
 test: lint types
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
+
+docs: setup
+	$(BIN)/python -m corpuskit.reference > docs/stages.md
 
 clean:
 	rm -rf $(VENV) data/demo

@@ -11,6 +11,7 @@ from typing import Any
 
 from corpuskit.errors import UsageError
 
+_SEE = "its `--help` tells more"
 _WORDS = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
 
 
@@ -65,9 +66,7 @@ def specs(options: type) -> list[OptionSpec]:
             raise TypeError(f"{options.__qualname__}.{field.name}: an option is int, float, str, bool, a tuple or None")
         required = field.default is dataclasses.MISSING
         default = None if required else field.default
-        found.append(
-            OptionSpec(field.name, hint, many, optional, required, default, **dict(field.metadata))
-        )
+        found.append(OptionSpec(field.name, hint, many, optional, required, default, **dict(field.metadata)))
     return found
 
 
@@ -102,7 +101,7 @@ def _check(spec: OptionSpec, value: Any, where: str) -> Any:
         return None
     if spec.many:
         if isinstance(value, str) or not isinstance(value, Sequence):
-            raise UsageError(where, f"`{spec.name}`: expected an array, got {_shown(value)}")
+            raise UsageError(where, f"`{spec.name}`: expected an array, got {_shown(value)}", _SEE)
         return tuple(_check_one(spec, each, where) for each in value)
     return _check_one(spec, value, where)
 
@@ -111,15 +110,15 @@ def _check_one(spec: OptionSpec, value: Any, where: str) -> Any:
     if spec.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, spec.kind) or (spec.kind is not bool and isinstance(value, bool)):
-        raise UsageError(where, f"`{spec.name}`: expected {_WORDS[spec.kind]}, got {_shown(value)}")
+        raise UsageError(where, f"`{spec.name}`: expected {_WORDS[spec.kind]}, got {_shown(value)}", _SEE)
     if spec.choices and value not in spec.choices:
-        raise UsageError(where, f"`{spec.name}`: expected one of {', '.join(spec.choices)}, got {_shown(value)}")
-    if spec.kind in (int, float):
+        raise UsageError(where, f"`{spec.name}`: expected one of {', '.join(spec.choices)}, got {_shown(value)}", _SEE)
+    if isinstance(value, (int, float)):
         # `not (>=)` rather than `<`, so that NaN is refused too.
         if spec.min is not None and not value >= spec.min:
-            raise UsageError(where, f"`{spec.name}`: expected at least {spec.min:g}, got {_shown(value)}")
+            raise UsageError(where, f"`{spec.name}`: expected at least {spec.min:g}, got {_shown(value)}", _SEE)
         if spec.max is not None and not value <= spec.max:
-            raise UsageError(where, f"`{spec.name}`: expected at most {spec.max:g}, got {_shown(value)}")
+            raise UsageError(where, f"`{spec.name}`: expected at most {spec.max:g}, got {_shown(value)}", _SEE)
     return value
 
 

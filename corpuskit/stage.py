@@ -13,7 +13,10 @@ wants the artifact of that name:
     dump: OneFile         one opaque file: one task per file
     tokenizer: Path       the folder of a `Files` artifact
     corpus: Whole | Path  a table where a dataset was given, else the path of a raw file
+    tokenizer: Path | None   None where no input has such an artifact
     options               the options value
+    shard: int            the number of the task; where rows lie depends on the cut, so no choice that shows may use it
+    artifacts             Mapping[str, str]: which artifact each parameter got, "" for a raw file
     out: Path             an empty folder: what the step leaves in it is its one `Files` artifact
 
 It yields record batches of its first table, or `(name, batch)` for another one. Stages never remove rows of a table
@@ -26,12 +29,19 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NewType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
 Batches = Iterator[pa.RecordBatch]
-Whole = NewType("Whole", pa.Table)
+if TYPE_CHECKING:
+    Whole: TypeAlias = pa.Table
+else:
+
+    class Whole:
+        """Annotates a parameter that gets a whole artifact as one `pa.Table`."""
+
+
 Yield = pa.RecordBatch | tuple[str, pa.RecordBatch]
 
 _log = logging.getLogger("corpuskit")
@@ -69,10 +79,14 @@ class Files:
 
 @dataclass(frozen=True)
 class Step:
-    """One function of a stage, and what it writes."""
+    """One function of a stage, and what it writes.
+
+    With `resumes`, `out` is handed again to a rerun with what an interrupted attempt left in it.
+    """
 
     run: Callable[..., Any]
     writes: Mapping[str, Table | Files]
+    resumes: bool = False
 
 
 @dataclass(frozen=True)
