@@ -1,0 +1,373 @@
+"""What would run, and why: inputs bound to artifacts, keys computed, steps cut into tasks. Runs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+import os
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corpuskit import catalog, dataset, storage
+from corpuskit.dataset import Manifest
+from corpuskit.errors import BadData, CannotCreate, NoInput, UsageError
+from corpuskit.options import build, plain
+from corpuskit.stage import Batches, Files, Input, OneFile, Stage, Step, Table, Whole
+from corpuskit.task import Read, Task
+
+#: What a download tells about its files, beside them.
+ABOUT = "about.json"
+_RUNNER_GIVES = {"options", "out", "shard", "artifacts", "return"}
+_BUCKET_BYTES = 64 << 20
+_MAX_BUCKETS = 256
+_GROUPS = 16  # opaque files are grouped so that a folder of many small ones makes about this many tasks
+_MIN_GROUP_BYTES, _MAX_GROUP_BYTES = 1 << 20, 64 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an input is bound to: a dataset (perhaps one that an earlier stage will write), or a raw file."""
+
+    path: str
+    key: str
+    artifacts: tuple[str, ...] | None  # None: a raw file
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage with its inputs bound, its options resolved and its key known."""
+
+    name: str
+    words: str
+    stage: Stage
+    options: Mapping[str, Any]
+    sources: Mapping[str, tuple[Source, ...]]
+    out: str
+
+    @property
+    def key(self) -> str:
+        """Name what decides the bytes of the output."""
+        inputs = {name: [source.key for source in sources] for name, sources in self.sources.items()}
+        return dataset.key_of(self.words, self.stage.version, self.options, inputs)
+
+    def as_source(self) -> Source:
+        """Give the output as an input of later stages."""
+        return Source(self.out, self.key, tuple(final_artifacts(self.stage)))
+
+
+def plan_stage(
+    words: str,
+    given: Mapping[str, Any],
+    inputs: Mapping[str, Sequence[str | Source]],
+    out: str,
+    *,
+    name: str = "",
+) -> StagePlan:
+    """Bind a stage to its inputs. Raises UsageError or NoInput that names the input or option at fault."""
+    stage = catalog.load(words)
+    name = name or words
+    options = plain(build(stage.options, given, name))
+    sources: dict[str, tuple[Source, ...]] = {}
+    for each in stage.inputs:
+        wanted = inputs.get(each.name, ())
+        if not wanted:
+            raise UsageError(name, f"`{each.name}` is missing: {each.help}", f"give the output of {_writers(each)}")
+        sources[each.name] = tuple(source for one in wanted for source in resolve(one, each, name))
+        if out != dataset.STDIN and any(
+            os.path.abspath(source.path) == os.path.abspath(out) for source in sources[each.name]
+        ):
+            raise UsageError(
+                name, f"{out} is both `{each.name}` and the output", "choose another folder for the output"
+            )
+    plan = StagePlan(name, words, stage, options, sources, out)
+    for step in stage.steps:
+        for param, hint in wants(step).items():
+            made = any(param in earlier.writes for earlier in stage.steps[: stage.steps.index(step)])
+            if not made and _bound(plan, param) is None and not _optional(hint):
+                raise UsageError(
+                    name, f"reads `{param}`, which none of its inputs holds", "give a dataset that carries it"
+                )
+    return plan
+
+
+def resolve(given: str | Source, wanted: Input, where: str) -> list[Source]:
+    """Find out what a path is. A folder of raw files gives one source per file, in the order of their names."""
+    if isinstance(given, Source):
+        if given.artifacts is not None and not set(given.artifacts) & set(wanted.artifacts):
+            held = ", ".join(f"`{name}`" for name in given.artifacts)
+            raise UsageError(
+                where,
+                f"`{wanted.name}`: expected {_named(wanted)}, {given.path} holds {held}",
+                f"give the output of {_writers(wanted)}",
+            )
+        return [given]
+    if dataset.is_dataset(given):
+        manifest = dataset.read_manifest(given)
+        return resolve(Source(given, manifest.key, tuple(manifest.artifacts)), wanted, where)
+    if not storage.exists(given):
+        raise NoInput(where, f"{given}: no such file or folder", "check the path")
+    if storage.exists(storage.join(given, dataset.WORK)):
+        dataset.read_manifest(given)  # says that its run was interrupted
+    if not wanted.raw:
+        found = "a folder without manifest.json" if os.path.isdir(given) else "a file"
+        problem = f"{given}: expected a dataset with {_named(wanted)}, found {found}"
+        raise NoInput(where, problem, f"give the output of {_writers(wanted)}")
+    if not wanted.many:
+        return [Source(given, _content(given), None)]
+    files = raw_files(given)
+    if not files:
+        raise NoInput(where, f"{given}: the folder holds no files", "check the path")
+    return [Source(file, _content(file), None, storage.size(file) or 0) for file in files]
+
+
+def raw_files(path: str) -> list[str]:
+    """List the files of a path: itself, or all below a folder, hidden and partial ones left out."""
+    if storage.is_remote(path) or os.path.isfile(path):
+        return [path]
+    return [
+        storage.join(path, name)
+        for name in storage.tree(path)
+        if not any(part.startswith(".") for part in name.split("/")) and not name.endswith((".part", ".part.json"))
+    ]
+
+
+def state(plan: StagePlan) -> tuple[str, str]:
+    """Tell ("done" | "run" | "resume" | "replace" | "blocked", why) of a stage's output folder as it is now."""
+    if dataset.is_dataset(plan.out):
+        manifest = dataset.read_manifest(plan.out)
+        if manifest.key == plan.key:
+            return "done", "same stage, options and input"
+        return "replace", _difference(plan, manifest)
+    if storage.exists(work_folder(plan)):
+        return "resume", "an earlier run was interrupted"
+    held = [name for name in storage.names(plan.out) if name != dataset.WORK]
+    if held:
+        return "blocked", f"holds {held[0]}, which corpuskit did not write"
+    return "run", "no output yet"
+
+
+def check_out(plan: StagePlan, *, overwrite: bool) -> str:
+    """Give the state of the output folder. Raises CannotCreate where it is not this run's to write."""
+    if os.path.isfile(plan.out):
+        raise CannotCreate(plan.out, "expected a folder for the output, found a file", "choose another folder")
+    now, why = state(plan)
+    if now == "blocked":
+        raise CannotCreate(plan.out, f"the folder {why}", "choose an empty or new folder")
+    if now == "replace" and not overwrite:
+        raise CannotCreate(
+            plan.out,
+            f"holds the output of another run ({why})",
+            "choose another folder, or pass --overwrite to replace it",
+        )
+    return now
+
+
+def work_folder(plan: StagePlan) -> str:
+    """Name the folder of a run's unfinished work."""
+    return storage.join(plan.out, dataset.WORK, plan.key[:16])
+
+
+def final_artifacts(stage: Stage) -> dict[str, Table | Files]:
+    """Give what a stage leaves: all that its steps write, but for exchanges and what its later steps use up."""
+    final: dict[str, Table | Files] = {}
+    for at, step in enumerate(stage.steps):
+        later = {param for after in stage.steps[at + 1 :] for param in wants(after)}
+        for name, what in step.writes.items():
+            if not (isinstance(what, Table) and (what.by is not None or name in later)):
+                final[name] = what
+    return final
+
+
+def wants(step: Step) -> dict[str, Any]:
+    """Map the parameters of a step that are artifacts to their annotations."""
+    hints = typing.get_type_hints(step.run)
+    return {name: hints.get(name) for name in inspect.signature(step.run).parameters if name not in _RUNNER_GIVES}
+
+
+@dataclass(frozen=True)
+class Made:
+    """An artifact at hand: its files, and for an exchange the number of its buckets."""
+
+    artifact: str
+    paths: tuple[str, ...]
+    bytes: int
+    abouts: tuple[dict[str, str], ...] = ()
+    buckets: int | None = None
+    folder: str | None = None  # of opaque files
+
+
+def cut(plan: StagePlan, at: int, made: Mapping[str, Made]) -> list[Task]:
+    """Cut a step into tasks: one per shard, bucket or group of files, or a single one.
+
+    `made` holds what earlier steps of the stage wrote. The cut depends on the input and the options alone.
+    """
+    step = plan.stage.steps[at]
+    fixed: dict[str, Read] = {}
+    driving: tuple[str, list[Read], int] | None = None
+    for param, hint in wants(step).items():
+        have = made.get(param) or locate(plan, param)
+        if have is None:
+            fixed[param] = Read("nothing")
+        elif _is(hint, Batches):
+            driving = param, _per_shard(have), have.bytes
+        elif _is(hint, OneFile):
+            driving = param, _per_group(have), have.bytes
+        else:
+            fixed[param] = _fixed(have, param, hint, plan.name)
+    work = storage.join(work_folder(plan), f"step-{at}")
+    buckets = min(max(1, math.ceil((driving[2] if driving else 0) / _BUCKET_BYTES)), _MAX_BUCKETS)
+    reads = [fixed] if driving is None else [{**fixed, driving[0]: read} for read in driving[1]]
+    return [Task(plan.words, at, index, dict(plan.options), read, work, buckets) for index, read in enumerate(reads)]
+
+
+def locate(plan: StagePlan, param: str) -> Made | None:
+    """Find the artifact for a parameter among the bound inputs, which must be on disk by now."""
+    bound = _bound(plan, param)
+    if bound is None:
+        return None
+    sources, artifacts = bound
+    parts = [_made(source, artifacts) for source in sources]
+    if len(parts) == 1:
+        return parts[0]
+    return Made(
+        parts[0].artifact,
+        tuple(path for part in parts for path in part.paths),
+        sum(part.bytes for part in parts),
+        tuple(about for part in parts for about in part.abouts),
+    )
+
+
+def _bound(plan: StagePlan, param: str) -> tuple[tuple[Source, ...], tuple[str, ...]] | None:
+    for each in plan.stage.inputs:
+        if each.name == param:
+            return plan.sources[param], each.artifacts
+    for sources in plan.sources.values():
+        for source in sources:
+            if source.artifacts is not None and param in source.artifacts:
+                return (source,), (param,)
+    return None
+
+
+def _made(source: Source, artifacts: Sequence[str]) -> Made:
+    if source.artifacts is None:
+        return Made("", (source.path,), source.bytes, ({},), folder=source.path)
+    manifest = dataset.read_manifest(source.path)
+    name = next(each for each in artifacts if each in manifest.artifacts)
+    artifact = manifest.artifacts[name]
+    folder = storage.join(source.path, artifact.folder)
+    if artifact.kind == "table":
+        return Made(name, tuple(dataset.shard_paths(source.path, artifact)), artifact.bytes)
+    abouts = _abouts(folder)
+    files = [shard for shard in artifact.shards if shard.file != ABOUT]
+    return Made(
+        name,
+        tuple(storage.join(folder, shard.file) for shard in files),
+        sum(shard.bytes for shard in files),
+        tuple(abouts.get(shard.file, {}) for shard in files),
+        folder=folder,
+    )
+
+
+def _abouts(folder: str) -> dict[str, dict[str, str]]:
+    import msgspec
+
+    path = storage.join(folder, ABOUT)
+    if not storage.exists(path):
+        return {}
+    try:
+        return msgspec.json.decode(storage.read_bytes(path), type=dict[str, dict[str, str]])
+    except msgspec.DecodeError as error:
+        raise BadData(path, f"expected file names with what is known of them: {error}", "download it anew") from None
+
+
+def _per_shard(have: Made) -> list[Read]:
+    if have.buckets is not None:
+        return [
+            Read("bucket", list(have.paths), bucket=bucket, artifact=have.artifact) for bucket in range(have.buckets)
+        ]
+    return [Read("batches", [path], artifact=have.artifact) for path in have.paths]
+
+
+def _per_group(have: Made) -> list[Read]:
+    """Group neighbouring files up to a size that depends on the input alone."""
+    limit = min(max(have.bytes // _GROUPS, _MIN_GROUP_BYTES), _MAX_GROUP_BYTES)
+    groups: list[list[int]] = []
+    weight = 0
+    for at, path in enumerate(have.paths):
+        size = storage.size(path) or 0
+        if not groups or weight + size > limit:
+            groups.append([])
+            weight = 0
+        groups[-1].append(at)
+        weight += size
+    return [
+        Read(
+            "files",
+            [have.paths[at] for at in group],
+            [have.abouts[at] for at in group],
+            artifact=have.artifact,
+        )
+        for group in groups
+    ]
+
+
+def _fixed(have: Made, param: str, hint: Any, where: str) -> Read:
+    if have.folder is not None and _is(hint, Path):
+        return Read("folder", [have.folder], artifact=have.artifact)
+    if have.folder is None and _is(hint, Whole):
+        return Read("whole", list(have.paths), artifact=have.artifact)
+    expected, found = ("a table", "files") if have.folder is not None else ("files", "a table")
+    raise UsageError(where, f"`{param}`: expected {expected}, found {found}", "give the output of another stage")
+
+
+def _is(hint: Any, kind: Any) -> bool:
+    return hint == kind or (_union(hint) and kind in typing.get_args(hint))
+
+
+def _optional(hint: Any) -> bool:
+    return _union(hint) and type(None) in typing.get_args(hint)
+
+
+def _union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _content(path: str) -> str:
+    """Hash a raw file with its name, or a raw folder with all names in it: ids of documents hold base names."""
+    digest = hashlib.sha256()
+    root = path.rstrip("/")
+    for file in raw_files(path):
+        inner = file[len(root) + 1 :] or os.path.basename(root)
+        digest.update(f"{inner}\0{storage.sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _difference(plan: StagePlan, manifest: Manifest) -> str:
+    if manifest.stage != plan.words:
+        return f"stage `{manifest.stage}`, not `{plan.words}`"
+    if manifest.version != plan.stage.version:
+        return f"version {manifest.version} of the stage, now {plan.stage.version}"
+    for name in sorted({*manifest.options, *plan.options}):
+        before, now = manifest.options.get(name), plan.options.get(name)
+        if before != now:
+            return f"option `{name}` was {before!r}, now {now!r}"
+    return "another input"
+
+
+def _named(wanted: Input) -> str:
+    return " or ".join(f"`{name}`" for name in wanted.artifacts)
+
+
+def _writers(wanted: Input) -> str:
+    """Name the stages that write what an input takes."""
+    writers = []
+    for words in catalog.discover():
+        if set(final_artifacts(catalog.load(words))) & set(wanted.artifacts):
+            writers.append(f"`{words}`")
+    return " or ".join(writers) + (" or files" if wanted.raw else "")
