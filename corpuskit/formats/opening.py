@@ -1,0 +1,249 @@
+"""Read a file's bytes, decompressed as a stream, and know whether they came whole.
+
+Python's readers and raw decompressor objects are silent about a good part of what can go wrong: bz2 ignores what
+follows the last stream, raw objects say nothing about a missing end, python-zstandard's reader returns what it has.
+`ByteStream` says it: `problem` is None only when every compressed member ended as its format wants and nothing but
+zero padding followed. A file cut exactly between two members looks whole to any reader: only its content can tell.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+_CHUNK_BYTES = 65_536
+_PIECE_BYTES = 1 << 20  # the most that one step decompresses (zstd has no such bound: see _Zstd)
+_XZ_MEMORY_BYTES = 1 << 29
+
+#: The first bytes of a compressed member.
+_MAGIC = {
+    "gzip": (b"\x1f\x8b\x08",),
+    "bz2": tuple(b"BZh%d" % level for level in range(1, 10)),
+    "xz": (b"\xfd7zXZ\x00",),
+    "zstd": (b"\x28\xb5\x2f\xfd", *(bytes([low]) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))),
+}
+_LONGEST_MAGIC = 6
+
+#: What `ByteStream.problem` can be.
+PROBLEMS = {
+    "truncated": "the file ends in the middle: what came before the cut is kept",
+    "corrupt": "the compressed data is damaged: what came before the damage is kept",
+    "trailing_garbage": "bytes that are no part of the archive follow its end",
+}
+
+
+class _Gzip:
+    """zlib's object with the manners of bz2's."""
+
+    def __init__(self) -> None:
+        self._object = zlib.decompressobj(31)
+        self.needs_input = True
+        self.fed = b""  # what the last call was given
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._object.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        self.fed = data or self._object.unconsumed_tail
+        piece = self._object.decompress(self.fed, max_length)
+        self.needs_input = not self._object.unconsumed_tail
+        return piece
+
+
+class _Zstd:
+    """zstandard's object with the manners of bz2's.
+
+    It has no bound on its output, so it is fed little: a block of 4 bytes gives at most 128 KiB, 512 bytes 16 MiB.
+    """
+
+    _FEED_BYTES = 512
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._object = zstandard.ZstdDecompressor(max_window_size=2**31).decompressobj()
+        self._waiting = memoryview(b"")
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._object.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._object.unused_data) + bytes(self._waiting)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if data:
+            self._waiting = memoryview(data)
+        feed, self._waiting = self._waiting[: self._FEED_BYTES], self._waiting[self._FEED_BYTES :]
+        piece: bytes = self._object.decompress(feed)
+        self.needs_input = not self._waiting
+        return piece
+
+
+_MEMBERS: dict[str, Callable[[], Any]] = {
+    "gzip": _Gzip,
+    "bz2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES),
+    "zstd": _Zstd,
+}
+
+
+class ByteStream:
+    """The decompressed bytes of a file: gzip, bz2, xz and zstd are told by their first bytes.
+
+    `compression` names the format or is None, `position` counts the bytes handed out. `problem` is one of
+    `PROBLEMS` or None; it is final once `read` has returned b"" and `resume` False.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._head = raw.read(_CHUNK_BYTES)
+        self.compression = next((name for name, magic in _MAGIC.items() if self._head.startswith(magic)), None)
+        self.problem: str | None = None
+        self.position = 0
+        self._held, self._at = b"", 0
+        self._broken = False
+        self._pieces = self._plain() if self.compression is None else self._members(self.compression)
+
+    def read(self, size: int = _PIECE_BYTES) -> bytes:
+        """Give the next bytes, at most `size`; b"" at the end, or where the data is damaged (see `resume`)."""
+        if self._at == len(self._held) and not self._broken:
+            self._held, self._at = self._next(), 0
+        piece = self._held[self._at : self._at + size]
+        self._at += len(piece)
+        self.position += len(piece)
+        return piece
+
+    def peek(self, size: int) -> bytes:
+        """Give the first `size` bytes without taking them, or fewer where the file is shorter."""
+        pieces = [self._held[self._at :]]
+        have = len(pieces[0])
+        while have < size and not self._broken:
+            piece = self._next()
+            if not piece:
+                break
+            pieces.append(piece)
+            have += len(piece)
+        self._held, self._at = b"".join(pieces), 0
+        return self._held[:size]
+
+    def resume(self) -> bool:
+        """Go on behind a damage, at the next gzip member that decompresses; False where there is nothing to go on with.
+
+        The bytes before and after do not join. `problem` is then about what comes.
+        """
+        if not self._broken:
+            return False
+        self._broken, self.problem = False, None
+        self._held, self._at = self._next(), 0
+        return bool(self._held)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._raw.close()
+
+    def __enter__(self) -> ByteStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _next(self) -> bytes:
+        """Give the next non-empty piece; b"" at the end and at a break."""
+        for piece in self._pieces:
+            if piece is None:
+                self._broken = True
+                return b""
+            if piece:
+                return piece
+        return b""
+
+    def _plain(self) -> Iterator[bytes | None]:
+        yield self._head
+        while data := self._raw.read(_CHUNK_BYTES):
+            yield data
+
+    def _members(self, compression: str) -> Iterator[bytes | None]:
+        """Decompress member after member; yields None where data is damaged and reading may go on."""
+        data, member = self._head, _MEMBERS[compression]()
+        errors = _errors()
+        while True:
+            while not member.eof:
+                if member.needs_input and not data and not (data := self._raw.read(_CHUNK_BYTES)):
+                    self.problem = "truncated"
+                    return
+                try:
+                    piece = member.decompress(data, _PIECE_BYTES)
+                except errors:
+                    break
+                data = b""
+                yield piece
+            if member.eof:
+                data = member.unused_data
+            else:
+                self.problem = "corrupt"
+                if compression != "gzip":
+                    return
+                yield None
+                data = self._next_member(member.fed[1:])
+            data = self._behind_padding(data)
+            if not data:
+                return
+            if not data.startswith(_MAGIC[compression]):
+                self.problem = "trailing_garbage"
+                return
+            member = _MEMBERS[compression]()
+
+    def _behind_padding(self, data: bytes) -> bytes:
+        """Skip zero bytes, which tapes and xz leave between members; give what follows, enough of it to be told."""
+        data = data.lstrip(b"\0")
+        while len(data) < _LONGEST_MAGIC and (more := self._raw.read(_CHUNK_BYTES)):
+            data = (data + more).lstrip(b"\0")
+        return data
+
+    def _next_member(self, data: bytes) -> bytes:
+        """Find the next gzip member that decompresses at all; give the bytes from there on."""
+        while True:
+            at = data.find(b"\x1f\x8b\x08")
+            if at < 0:
+                more = self._raw.read(_CHUNK_BYTES)
+                if not more:
+                    return b""
+                data = data[-2:] + more
+                continue
+            data = data[at:]
+            if len(data) < 4096:
+                data += self._raw.read(_CHUNK_BYTES)
+            try:
+                if zlib.decompressobj(31).decompress(data[:4096], 4096):
+                    return data
+            except zlib.error:
+                pass
+            data = data[1:]
+
+
+def _errors() -> tuple[type[BaseException], ...]:
+    import sys
+
+    zstandard = sys.modules.get("zstandard")  # imported only where a zstd file was met
+    extra = (zstandard.ZstdError,) if zstandard else ()
+    return (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError, *extra)
+
+
+def open_bytes(path: Path) -> ByteStream:
+    """Open a file as a stream of decompressed bytes. Raises OSError where it cannot be opened."""
+    return ByteStream(path.open("rb"))

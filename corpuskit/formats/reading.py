@@ -1,0 +1,71 @@
+"""Read any raw file as rows: the kind is told from its content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from corpuskit.formats.document import Origin, Reading, Row
+from corpuskit.formats.opening import open_bytes
+from corpuskit.formats.sniff import HEAD_BYTES, sniff
+
+
+def read_rows(path: Path, origin: Origin, reading: Reading) -> Iterator[Row]:
+    """Give a row for everything in the file: documents, and rows marked with `drop` or `error` (see `REASONS`).
+
+    Memory is bounded by a few records of `reading.max_record_bytes`, whatever the size of the file. Raises OSError
+    where the file cannot be opened, UsageError for a table without the text column.
+    """
+    with open_bytes(path) as stream:
+        kind = sniff(stream.peek(HEAD_BYTES))
+        if kind.name == "empty":
+            if stream.problem:
+                yield origin.failed(origin.name, stream.problem)
+        elif kind.name == "unsupported":
+            yield origin.failed(origin.name, "unsupported_kind", kind.detail)
+        elif kind.name == "mediawiki":
+            from corpuskit.formats.mediawiki import read_mediawiki
+
+            yield from read_mediawiki(stream, origin, reading)
+        elif kind.name == "warc":
+            from corpuskit.formats.warc import read_warc
+
+            yield from read_warc(stream, origin, reading)
+        else:
+            from corpuskit.formats import rows
+
+            if kind.name == "jsonl":
+                yield from rows.read_jsonl(stream, origin, reading, kind.encoding)
+            elif kind.name == "html":
+                yield from rows.read_html(stream, origin, reading)
+            elif kind.name == "text":
+                yield from rows.read_text(stream, origin, reading, kind.encoding)
+            elif stream.compression:
+                yield origin.failed(origin.name, "unsupported_kind", f"{kind.name} inside {stream.compression}")
+            else:
+                yield from rows.read_table(path, kind.name, origin, reading)
+
+
+#: What the marks mean.
+REASONS = {
+    "not_namespace_0": "a wiki page outside the main namespace: talk, template, category, ...",
+    "redirect": "a wiki page that only points to another",
+    "not_wikitext": "a wiki page of another content model: JSON, CSS, a module, ...",
+    "not_a_response": "a WARC record that holds no page: request, metadata, warcinfo, resource, ...",
+    "revisit": "a WARC record that says the page had not changed since an earlier capture",
+    "not_http": "a WARC response of another protocol, such as a DNS answer",
+    "http_status": "a response whose HTTP status is not 200",
+    "content_type": "a response that is no HTML, or a conversion that is no plain text",
+    "truncated": "the file, or a WARC record, ends in the middle; whole pages and records before are kept",
+    "corrupt": "compressed or columnar data is damaged; what comes before is kept, in a WARC also what comes behind",
+    "trailing_garbage": "bytes that are no part of the archive follow its end",
+    "bad_record": "bytes of a WARC file that are no record, or one without a length",
+    "bad_http": "a WARC response without an HTTP status line",
+    "bad_encoding": "an HTTP body whose compression is unknown or damaged from its beginning",
+    "bad_xml": "the export is not well-formed here, or holds a DOCTYPE; the pages before are kept",
+    "bad_json": "a line that is no JSON object",
+    "no_text_column": "a row without a text: the text column is absent, null or no string",
+    "nested_too_deep": "markup nested so deeply that no reader of pages would show it",
+    "too_large": "a record, page, line or file larger than max_record_bytes",
+    "unsupported_kind": "a file of a kind that is not read: ARC, images, archives, JSON arrays, other XML, ...",
+}

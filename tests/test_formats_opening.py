@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Callable
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpuskit.formats.opening import ByteStream
+
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data),
+}
+DATA = b"".join(b"line %d of the archive\n" % number for number in range(5_000))
+
+
+def whole(data: bytes) -> tuple[bytes, str | None]:
+    stream = ByteStream(io.BytesIO(data))
+    out = b"".join(iter(stream.read, b""))
+    return out, stream.problem
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_compression_is_told_from_the_first_bytes(kind: str) -> None:
+    assert ByteStream(io.BytesIO(COMPRESSORS[kind](DATA))).compression == kind
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_members_behind_each_other_are_one_stream(kind: str) -> None:
+    member = COMPRESSORS[kind](DATA)
+    assert whole(member + member) == (DATA + DATA, None)
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_a_cut_inside_a_member_is_truncated_and_gives_what_came(kind: str) -> None:
+    member = COMPRESSORS[kind](DATA)
+    for cut in (len(member) - 1, len(member) - 9, len(member) // 2, 12):
+        out, problem = whole(member[:cut])
+        assert (DATA.startswith(out), problem) == (True, "truncated")
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_zero_padding_behind_the_end_is_no_problem(kind: str) -> None:
+    assert whole(COMPRESSORS[kind](DATA) + bytes(512)) == (DATA, None)
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_other_bytes_behind_the_end_are_trailing_garbage(kind: str) -> None:
+    assert whole(COMPRESSORS[kind](DATA) + b"<html>") == (DATA, "trailing_garbage")
+
+
+@pytest.mark.parametrize(("kind", "at"), [("gzip", -6), ("bz2", 60), ("xz", 60), ("zstd", -1)])
+def test_damaged_data_is_corrupt(kind: str, at: int) -> None:
+    member = bytearray(COMPRESSORS[kind](DATA))
+    member[at] ^= 0xFF
+    assert whole(bytes(member))[1] == "corrupt"
+
+
+def test_reading_goes_on_at_the_next_gzip_member_behind_a_damage() -> None:
+    members = [gzip.compress(b"record %d " % number * 50) for number in range(20)]
+    members[7] = members[7][:15] + b"\xff" * (len(members[7]) - 15)
+    stream = ByteStream(io.BytesIO(b"".join(members)))
+    before = b"".join(iter(stream.read, b""))
+    assert stream.problem == "corrupt"
+    assert b"record 6 " in before
+    assert stream.resume()
+    behind = b"".join(iter(stream.read, b""))
+    assert behind.startswith(b"record 8 ")
+    assert (behind.count(b"record 19 "), stream.problem, stream.resume()) == (50, None, False)
+
+
+def test_plain_bytes_pass_through() -> None:
+    assert whole(DATA) == (DATA, None)
+
+
+def test_an_empty_file_is_whole() -> None:
+    assert whole(b"") == (b"", None)
+
+
+def test_a_skippable_frame_before_the_data_is_zstd() -> None:
+    frame = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"note"
+    assert whole(frame + COMPRESSORS["zstd"](DATA)) == (DATA, None)
+
+
+@pytest.mark.parametrize("kind", ["gzip", "bz2", "xz"])
+def test_one_read_of_a_bomb_is_small(kind: str) -> None:
+    stream = ByteStream(io.BytesIO(COMPRESSORS[kind](bytes(50_000_000))))
+    assert len(stream.read()) <= 1 << 20
+
+
+def test_one_read_of_a_zstd_bomb_is_bounded() -> None:
+    bomb = zstandard.ZstdCompressor().compress(bytes(200_000_000))
+    stream = ByteStream(io.BytesIO(bomb))
+    assert len(stream.read(1 << 30)) <= 1 << 25
+
+
+def test_peeking_takes_nothing() -> None:
+    stream = ByteStream(io.BytesIO(gzip.compress(DATA)))
+    assert stream.peek(100) == DATA[:100]
+    assert stream.peek(len(DATA) + 1) == DATA
+    assert b"".join(iter(lambda: stream.read(1_000), b"")) == DATA
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(1, 80), max_size=20))
+def test_bytes_come_in_order_whatever_the_size_of_reads(data: bytes, sizes: list[int]) -> None:
+    stream = ByteStream(io.BytesIO(gzip.compress(data)))
+    out = b"".join(stream.read(size) for size in sizes) + b"".join(iter(stream.read, b""))
+    assert (out, stream.position) == (data, len(data))
