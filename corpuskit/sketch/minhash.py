@@ -1,0 +1,35 @@
+"""MinHash signatures of shingle sets, bit-identical to those of datasketch 2 (scheme `affine32`).
+
+Broder 1997. The signature of a set is, for each of many permutations of the hashes, the smallest value: two sets agree
+in a place with a probability of their Jaccard similarity.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+
+def permutations(count: int, seed: int) -> npt.NDArray[np.uint32]:
+    """Give datasketch's permutations h -> a * h + b modulo 2^32 as (2, count): a, all odd, and b."""
+    import datasketch
+
+    sketch = datasketch.MinHash(num_perm=count, seed=seed, scheme="affine32")
+    return cast("npt.NDArray[np.uint32]", np.ascontiguousarray(sketch.permutations, np.uint32))
+
+
+def signatures(
+    hashes: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64], permuted: npt.NDArray[np.uint32]
+) -> npt.NDArray[np.uint32]:
+    """Give the signatures of sets of 32-bit hashes, hashes[offsets[i]:offsets[i + 1]] each, as (sets, permutations).
+
+    The same bits as `datasketch.MinHash(scheme="affine32").update` of elements with these hashes; an empty set has
+    2^32 - 1 everywhere.
+    """
+    from corpuskit.sketch import minhash_kernels
+
+    out = np.full((len(offsets) - 1, permuted.shape[1]), 0xFFFFFFFF, np.uint32)
+    minhash_kernels.minimums(hashes, offsets, permuted[0], permuted[1], out)
+    return out

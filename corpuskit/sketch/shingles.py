@@ -1,0 +1,135 @@
+"""A text as a set of hashed shingles: runs of so many units of the normalised text.
+
+A unit is a word, or a character of a script that is written without spaces. Normalisation follows datatrove's
+`simplify_text`: lower case, accents and other combining marks removed (NFD), punctuation and symbols removed, a run
+of digits becomes one 0, white space parts words. Never a sample of the shingles: one inserted word would change
+which ones are sampled.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import unicodedata
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from corpuskit.text.unicode import CODE_POINTS, utf8
+
+# What becomes of a code point.
+REMOVED, SPACE, LETTERS, DIGIT, UNIT = 0, 1, 2, 3, 4
+
+#: Code points of scripts written without spaces between words, by Unicode's blocks.
+UNSPACED = (
+    (0x0E00, 0x0FFF),  # Thai, Lao, Tibetan
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x1950, 0x19DF),  # Tai Le, New Tai Lue
+    (0x1A20, 0x1AAF),  # Tai Tham
+    (0x1B00, 0x1B7F),  # Balinese
+    (0x3005, 0x3007),  # ideographic iteration mark, zero
+    (0x3040, 0x312F),  # Hiragana, Katakana, Bopomofo
+    (0x31A0, 0x31BF),  # Bopomofo
+    (0x31F0, 0x31FF),  # Katakana
+    (0x3400, 0x4DBF),  # Han
+    (0x4E00, 0x9FFF),  # Han
+    (0xA980, 0xA9DF),  # Javanese
+    (0xAA60, 0xAADF),  # Myanmar, Tai Viet
+    (0xFF66, 0xFF9D),  # halfwidth Katakana
+    (0x1AFF0, 0x1B16F),  # Kana
+    (0x20000, 0x33FFF),  # Han
+)
+
+# The longest that a text can become: a character of the scripts above takes its 3 bytes and a space.
+GROWTH = 4
+
+
+def shingles(texts: pa.Array, width: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Give the sets of hashed shingles of a text column as (hashes, offsets), each ascending without repetition.
+
+    A hash is xxh32, seed 0, of the shingle's UTF-8: `width` units with a space between. A text of fewer units has
+    none.
+    """
+    from corpuskit.sketch import shingle_kernels
+
+    data, offsets = utf8(texts)
+    kinds, starts, pool = _table()
+    sizes = np.diff(offsets)
+    longest = int(sizes.max(initial=0))
+    scratch = np.empty(GROWTH * longest + 8, np.uint8)
+    units = np.empty(longest + 2, np.int64)
+    hashes = np.empty(int(sizes.sum()), np.uint32)  # a shingle starts at a unit, which has a byte at least
+    ends = np.zeros(len(texts) + 1, np.int64)
+    used = shingle_kernels.shingle(data, offsets, width, kinds, starts, pool, scratch, units, hashes, ends)
+    return hashes[:used].copy(), ends
+
+
+def digests(texts: pa.Array) -> tuple[bytes, npt.NDArray[np.uint64]]:
+    """Give BLAKE2b (16 bytes) of every text with its white space collapsed, one after another; and a hash of each as
+    it is: xxh3 of 64 bits."""
+    import xxhash
+
+    from corpuskit.sketch import shingle_kernels
+    from corpuskit.text.quality import properties
+
+    data, offsets = utf8(texts)
+    out = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
+    ends = np.zeros(len(texts) + 1, np.int64)
+    shingle_kernels.collapse(data, offsets, properties(), out, ends)
+    collapsed = (out[start:stop].data for start, stop in itertools.pairwise(ends.tolist()))
+    found = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in collapsed)
+    plain = (data[start:stop].data for start, stop in itertools.pairwise(offsets.tolist()))
+    return found, np.array([xxhash.xxh3_64_intdigest(text) for text in plain], np.uint64)
+
+
+def normalised(text: str) -> str:
+    """Give the normalised text, its units with a space between; `shingles` does the same to bytes."""
+    kinds, starts, pool = _table()
+    units: list[str] = [""]
+    for char in text:
+        code = ord(char)
+        written = pool[starts[code] : starts[code + 1]].tobytes().decode()
+        if kinds[code] == SPACE:
+            units.append("")
+        elif kinds[code] == UNIT:
+            units += [written, ""]
+        elif kinds[code] == LETTERS or (kinds[code] == DIGIT and not units[-1].endswith("0")):
+            units[-1] += written
+    return " ".join(unit for unit in units if unit)
+
+
+@functools.lru_cache(maxsize=1)
+def _table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Give for every code point its kind, and what is written for it: pool[starts[code]:starts[code + 1]]."""
+    unspaced = np.zeros(CODE_POINTS, np.bool_)
+    for first, last in UNSPACED:
+        unspaced[first : last + 1] = True
+    kinds = np.zeros(CODE_POINTS, np.uint8)
+    lengths = np.zeros(CODE_POINTS + 1, np.int32)
+    written: list[bytes] = []
+    for code in range(0x34000):  # nothing beyond is a letter
+        kind, letters = _fate(chr(code))
+        if kind == LETTERS and unspaced[code]:
+            kind = UNIT
+        kinds[code], lengths[code + 1] = kind, len(letters)
+        written.append(letters)
+    pool = np.frombuffer(b"".join(written), np.uint8)
+    return kinds, np.cumsum(lengths, dtype=np.int32), pool
+
+
+def _fate(char: str) -> tuple[int, bytes]:
+    if char.isspace():
+        return SPACE, b""
+    if "가" <= char <= "힣":
+        return LETTERS, char.encode()  # Hangul has no marks to remove: taken apart, it would only be longer
+    kept = ""
+    for part in unicodedata.normalize("NFD", char.lower()):
+        category = unicodedata.category(part)
+        if category == "Nd":
+            return DIGIT, b"0"
+        if category[0] in "LN" or category == "Mc":
+            kept += "σ" if part == "ς" else part  # a final sigma is the same letter
+    return (LETTERS, kept.encode()) if kept else (REMOVED, b"")
