@@ -1,0 +1,416 @@
+"""The command line: commands derived from the stages' declarations, and the few that are none.
+
+A command's body opens, calls and prints. Everything heavy is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from corpuskit import __version__, catalog
+from corpuskit.errors import BadData, CorpuskitError, UsageError
+
+if TYPE_CHECKING:
+    from corpuskit.options import OptionSpec
+    from corpuskit.progress import Progress
+    from corpuskit.stage import Stage
+
+_ENOUGH_WIDTH = 110
+
+
+class _PipeClosed(Exception):
+    """The reader of standard output has gone away. Click would turn a BrokenPipeError into exit code 1."""
+
+
+class _Commands(click.Group):
+    """Lists stages without importing them, and imports the one that is called."""
+
+    def __init__(self, prefix: str = "", **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._prefix = prefix
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _PipeClosed from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._words()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        words = f"{self._prefix} {cmd_name}".strip()
+        if words in catalog.discover():
+            return _stage_command(words)
+        if not self._prefix and words in catalog.families():
+            return _Commands(words, name=words, help=catalog.families()[words], context_settings=self.context_settings)
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            hint = f"did you mean `{close[0]}`?" if close else f"see `{ctx.command_path} --help`"
+            raise UsageError(ctx.command_path, f"there is no command `{args[0]}`", hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        stages, families = catalog.discover(), catalog.families()
+        rows = []
+        for name in self.list_commands(ctx):
+            words = f"{self._prefix} {name}".strip()
+            if words in stages:
+                line = catalog.summary(stages[words])
+            elif name in self.commands:
+                line = self.commands[name].get_short_help_str(90)
+            else:
+                line = families.get(name, "")
+            rows.append((name, line))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _words(self) -> list[str]:
+        found = []
+        for words in catalog.discover():
+            family, _, member = words.partition(" ")
+            if not self._prefix:
+                found.append(family)
+            elif family == self._prefix and member:
+                found.append(member)
+        return found
+
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": _ENOUGH_WIDTH}
+
+
+@click.group(cls=_Commands, context_settings=_SETTINGS)
+@click.version_option(__version__, prog_name="corpuskit")
+@click.option("--quiet", is_flag=True, help="Print problems only.")
+@click.option("--verbose", is_flag=True, help="Print a line per stage, on a terminal or not.")
+@click.pass_context
+def cli(ctx: click.Context, quiet: bool, verbose: bool) -> None:
+    """Turn raw text of the web into shards that a language model trains on, and prove that they are good.
+
+    download -> extract -> clean -> dedup -> train tokenizer -> tokenize -> shard -> train ngram, train transformer ->
+    evaluate. Every stage reads and writes dataset folders or, as `-`, streams; `run` does a whole recipe.
+    """
+    from corpuskit.progress import Progress, listen
+
+    ctx.obj = Progress(quiet=quiet, verbose=verbose)
+    listen(ctx.obj)
+    ctx.call_on_close(ctx.obj.close)
+
+
+def _execution(overwrite: bool = True) -> list[click.Option]:
+    """Give the options that say how to run, never what: they leave no trace in the output."""
+    options = [
+        click.Option(
+            ["--executor"],
+            type=click.Choice(["serial", "pool", "ray"]),
+            default="pool",
+            show_default=True,
+            help="Run tasks in this process, in a pool of processes, or on Ray.",
+        ),
+        click.Option(["--workers"], type=click.IntRange(min=1), help="Processes at once  [default: the cores]"),
+        click.Option(["--ray-address"], metavar="ADDRESS", help="A running Ray cluster; none: one is started here."),
+    ]
+    if overwrite:
+        options.append(click.Option(["--overwrite"], is_flag=True, help="Replace the output of another run."))
+    options.append(click.Option(["--json"], is_flag=True, help="Print one machine-readable summary."))
+    for word, text in (("--quiet", "Print problems only."), ("--verbose", "Print a line per stage.")):
+        options.append(click.Option([word], is_flag=True, expose_value=False, callback=_louder, help=text))
+    return options
+
+
+def _louder(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """Take --quiet and --verbose behind the command too."""
+    if value:
+        ctx.obj.set(**{str(param.name): True})
+
+
+def _recipe() -> list[click.Parameter]:
+    """Give the words that say which recipe, and how it is changed."""
+    root_help = "Where the stages' folders are  [default: the recipe's, else data/NAME]"
+    set_help = "Change a word of the recipe; repeatable."
+    return [
+        click.Argument(["recipe"]),
+        click.Option(["--root"], metavar="DIR", help=root_help),
+        click.Option(["--set", "settings"], multiple=True, metavar="STAGE.OPTION=VALUE", help=set_help),
+        click.Option(["--until"], metavar="STAGE", help="Stop after this stage."),
+    ]
+
+
+def _stage_command(words: str) -> click.Command:
+    from corpuskit.options import specs
+
+    stage = catalog.load(words)
+    params: list[click.Parameter] = []
+    positional = [each for each in stage.inputs if not each.flag]
+    for each in positional:
+        metavar = "IN" if each is positional[-1] else each.name.upper()
+        params.append(
+            click.Argument(
+                ["in_" + each.name],
+                metavar=metavar + ("..." if each.many else ""),
+                nargs=-1 if each.many else 1,
+                required=True,
+            )
+        )
+    params.append(
+        click.Argument(["out"], required=stage.prints is None, metavar="OUT" if stage.prints is None else "[OUT]")
+    )
+    for each in stage.inputs:
+        if each.flag:
+            flag = "--" + each.name.replace("_", "-")
+            params.append(click.Option([flag, "in_" + each.name], metavar="PATH", required=True, help=each.help))
+    params += [_click_option(spec) for spec in specs(stage.options)]
+    if _streams(stage):
+        params.append(
+            click.Option(
+                ["--format", "stream_format"],
+                type=click.Choice(["arrow", "jsonl"]),
+                default="arrow",
+                show_default=True,
+                help="What `-` reads and writes.",
+            )
+        )
+    params += _execution()
+    return click.Command(
+        words.split(" ")[-1],
+        params=params,
+        help=_help(words, stage),
+        context_settings=_SETTINGS,
+        callback=click.pass_context(_stage_callback(words, stage)),
+    )
+
+
+def _streams(stage: Stage) -> bool:
+    from corpuskit.plan import final_artifacts
+    from corpuskit.stage import Table
+
+    main = next(iter(final_artifacts(stage).values()))
+    return isinstance(main, Table) or any({"docs", "tokens"} & set(each.artifacts) for each in stage.inputs)
+
+
+def _help(words: str, stage: Stage) -> str:
+    # Click fills paragraphs anew, but for those that say not to: tables and lists here.
+    paragraphs = catalog.docstring(words).split("\n\n")
+    text = "\n\n".join(
+        "\b\n" + each if any(line.startswith((" ", "* ", "- ")) for line in each.split("\n")) else each
+        for each in paragraphs
+    )
+    if stage.reasons:
+        longest = max(map(len, stage.reasons))
+        lines = [f"  {reason.ljust(longest)}  {meaning}" for reason, meaning in stage.reasons.items()]
+        text += "\n\n\b\nReasons in the ledger:\n" + "\n".join(lines)
+    return text
+
+
+def _click_option(spec: OptionSpec) -> click.Option:
+    from corpuskit.reference import note, sentence
+
+    help_text = sentence(spec.help) + (f"  [{note(spec)}]" if note(spec) else "")
+    # The default is None: what is not given takes the declaration's own default.
+    if spec.kind is bool and not spec.many:
+        flag = f"{spec.flag}/--no-{spec.flag[2:]}"
+        return click.Option([flag, spec.name], default=None, help=help_text)
+    kind: Any = click.Choice(spec.choices) if spec.choices else spec.kind
+    return click.Option(
+        [spec.flag, spec.name], type=kind, multiple=spec.many, default=None, required=spec.required, help=help_text
+    )
+
+
+def _stage_callback(words: str, stage: Stage) -> Callable[..., None]:
+    from corpuskit.options import specs
+
+    def run(ctx: click.Context, /, **params: Any) -> None:
+        inputs = {}
+        for each in stage.inputs:
+            value = params["in_" + each.name]
+            inputs[each.name] = list(value) if isinstance(value, tuple) else [value]
+        given = {}
+        for spec in specs(stage.options):
+            value = params[spec.name]
+            if value is not None and not (spec.many and value == ()):
+                given[spec.name] = value
+        from corpuskit.commands import run_one
+
+        for line in run_one(ctx.obj, words, given, inputs, params["out"], params):
+            click.echo(line)
+
+    return run
+
+
+@cli.command(params=[*_recipe(), *_execution()])
+@click.pass_obj
+def run(
+    progress: Progress,
+    /,
+    recipe: str,
+    root: str | None,
+    settings: tuple[str, ...],
+    until: str | None,
+    **params: Any,
+) -> None:
+    """Run a recipe: every stage that is not done yet, in order.
+
+    A stage whose folder already holds the output of the same stage, options and input is skipped; an interrupted one
+    goes on where it stopped. `corpuskit show ROOT` draws the table of the run.
+    """
+    from corpuskit.commands import run_recipe
+
+    for line in run_recipe(progress, recipe, root, settings, until, params):
+        click.echo(line)
+
+
+@cli.command(params=_recipe())
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary.")
+def plan(recipe: str, root: str | None, settings: tuple[str, ...], until: str | None, as_json: bool) -> None:
+    """Say what `run` would do with a recipe, and why; run nothing."""
+    from corpuskit.plan import state
+    from corpuskit.recipe import plan_recipe, read_recipe
+
+    words = {
+        "done": "skip",
+        "run": "run",
+        "resume": "go on",
+        "replace": "needs --overwrite",
+        "blocked": "refuse",
+    }
+    rows = []
+    for each in plan_recipe(read_recipe(recipe, root=root, settings=settings), until=until):
+        now, why = state(each)
+        sources = [source.path for many in each.sources.values() for source in many]
+        rows.append(
+            {
+                "name": each.name,
+                "use": each.words,
+                "action": words[now],
+                "why": why,
+                "inputs": sources,
+                "out": each.out,
+                "key": each.key,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    wide = max(len(str(row["name"])) for row in rows)
+    for row in rows:
+        flow = f"{', '.join(map(str, row['inputs'])) or 'no input'} -> {row['out']}"
+        click.echo(f"{row['name']!s:<{wide}}  {row['action']:<8}  {row['why']}; {flow}")
+
+
+@cli.command()
+@click.argument("path")
+@click.option("--rows", type=click.IntRange(min=0), default=None, help="Print this many rows too.")
+@click.option(
+    "--dropped",
+    is_flag=True,
+    help="Print what was dropped and could not be read, with the reasons  [10 rows]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(path: str, rows: int | None, dropped: bool, as_json: bool) -> None:
+    """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run."""
+    from corpuskit import dataset
+    from corpuskit import show as shown
+    from corpuskit.verify import datasets_below
+
+    if not dataset.is_dataset(path):
+        below = datasets_below(path)
+        if as_json:
+            click.echo(json.dumps({"datasets": {each: shown.summary(each) for each in below}}))
+            return
+        for line in shown.run_lines(path):
+            click.echo(line)
+        return
+    if as_json:
+        click.echo(json.dumps(shown.summary(path)))
+        return
+    for line in shown.dataset_lines(path):
+        click.echo(line)
+    if rows or dropped:
+        for line in shown.row_lines(path, rows if rows is not None else 10, marked=dropped):
+            click.echo(line)
+
+
+@cli.command()
+@click.argument("path")
+@click.pass_obj
+def verify(progress: Progress, /, path: str) -> None:
+    """Recompute every hash and every ledger of a dataset, or of all below a folder.
+
+    Exits with 65 and names each file that does not hold.
+    """
+    from corpuskit.verify import datasets_below, problems
+
+    wrong = 0
+    for each in datasets_below(path):
+        progress.status(f"verify: {each}")
+        for line in problems(each):
+            wrong += 1
+            progress.problem(line)
+    if wrong:
+        raise BadData(
+            path,
+            f"{wrong} {'thing does' if wrong == 1 else 'things do'} not hold",
+            "make the datasets named above anew",
+        )
+    progress.line(f"{path}: every hash and every ledger holds")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give the exit code. Errors print one line; a closed pipe is no error to talk about."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = cli.main(
+            args=list(arguments) if arguments is not None else None,
+            prog_name="corpuskit",
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except CorpuskitError as error:
+        return _fail(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.UsageError as error:
+        return _fail(_usage(error), 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted; the same command goes on from here", 130)
+    except (_PipeClosed, BrokenPipeError):
+        # What is left in stdout's buffer has nowhere to go, and Python would say so on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _usage(error: click.UsageError) -> str:
+    where = error.ctx.command_path if error.ctx else "corpuskit"
+    return f"{where}: {error.format_message().rstrip('.')}; see `{where} --help`"
+
+
+def _fail(message: str, code: int) -> int:
+    terminal = sys.stderr.isatty()
+    start = "\r\x1b[K" if terminal else ""
+    word = "\x1b[31merror:\x1b[0m" if terminal and "NO_COLOR" not in os.environ else "error:"
+    print(f"{start}{word} {message}", file=sys.stderr)
+    return code
+
+
+def _terminated(number: int, frame: Any) -> None:
+    raise SystemExit(143)

@@ -1,0 +1,123 @@
+"""What the commands that run stages do: open, call, and give the lines to print. No Click here."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from corpuskit import catalog, show, streams
+from corpuskit.errors import UsageError
+from corpuskit.executors import make_executor
+from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
+from corpuskit.plan import plan_stage
+from corpuskit.progress import Progress
+from corpuskit.recipe import plan_recipe, read_recipe
+from corpuskit.stage import Input
+from corpuskit.task import TaskReport
+
+
+def run_one(
+    progress: Progress,
+    words: str,
+    given: Mapping[str, Any],
+    inputs: Mapping[str, Sequence[str]],
+    out: str | None,
+    how: Mapping[str, Any],
+) -> Iterator[str]:
+    """Run one stage from the command line; `-` stands for standard input or output.
+
+    `how` holds the options that leave no trace in the output: executor, workers, ray_address, overwrite, json and
+    stream_format.
+    """
+    stage = catalog.load(words)
+    format = how.get("stream_format") or "arrow"
+    dashes = [each for each in stage.inputs if "-" in inputs[each.name]]
+    if len(dashes) > 1:
+        raise UsageError(words, "standard input can be one input only", "give folders for the others")
+    in_arrow = not dashes or (_takes_rows(dashes[0]) and format == "arrow")
+    if out == "-" and streams.can_stream(stage) and in_arrow:
+        ledger = streams.stream(words, given, inputs, format)
+        progress.line(f"{words}: {show.ledger_line(ledger, 'rows')}")
+        return
+    with tempfile.TemporaryDirectory(prefix="corpuskit-") as scratch:
+        folder = os.path.join(scratch, "out") if out in (None, "-") else str(out)
+        bound = {name: list(paths) for name, paths in inputs.items()}
+        for each in dashes:
+            spooled = os.path.join(scratch, "in")
+            os.mkdir(spooled)
+            bound[each.name] = [
+                streams.spool(each, spooled, format) if path == "-" else path for path in bound[each.name]
+            ]
+        plan = plan_stage(words, given, bound, folder)
+        with make_executor(how["executor"], workers=how["workers"], ray_address=how["ray_address"]) as executor:
+            outcome = run_stage(plan, executor, watch=_watch(progress), overwrite=how["overwrite"])
+        _tell(progress, outcome)
+        if out == "-":
+            streams.copy_out(folder, format)
+        elif stage.prints is not None:
+            yield from _report_lines(os.path.join(folder, stage.prints), as_json=how["json"])
+        elif how["json"]:
+            yield json.dumps({**show.summary(folder), "state": outcome.state, "seconds": round(outcome.seconds, 3)})
+
+
+def run_recipe(
+    progress: Progress,
+    path: str,
+    root: str | None,
+    settings: Sequence[str],
+    until: str | None,
+    how: Mapping[str, Any],
+) -> Iterator[str]:
+    """Run a recipe from the command line; `how` as in `run_one`."""
+    recipe = read_recipe(path, root=root, settings=settings)
+    plans = plan_recipe(recipe, until=until)
+    done: list[Outcome] = []
+    with make_executor(how["executor"], workers=how["workers"], ray_address=how["ray_address"]) as executor:
+        for outcome in run_all(plans, executor, watch=_watch(progress), overwrite=how["overwrite"]):
+            _tell(progress, outcome)
+            done.append(outcome)
+    skipped = sum(outcome.state == "done" for outcome in done)
+    hint = f"`corpuskit show {recipe.root}` draws the table"
+    progress.line(f"{recipe.root}: {len(done) - skipped} stages ran, {skipped} skipped; {hint}")
+    if how["json"]:
+        stages = [
+            {
+                "name": each.plan.name,
+                "state": each.state,
+                "seconds": round(each.seconds, 3),
+                **show.summary(each.plan.out),
+            }
+            for each in done
+        ]
+        yield json.dumps({"root": recipe.root, "stages": stages})
+
+
+def _takes_rows(wanted: Input) -> bool:
+    return not wanted.raw or bool({"docs", "tokens"} & set(wanted.artifacts))
+
+
+def _report_lines(path: str, *, as_json: bool) -> Iterator[str]:
+    with open(path, encoding="utf-8") as file:
+        report = json.load(file)
+    if as_json:
+        yield json.dumps(report)
+    else:
+        yield from show.verdict_lines([report])
+
+
+def _watch(progress: Progress) -> Watch:
+    def watch(name: str, done: int, tasks: int, report: TaskReport) -> None:
+        progress.status(f"{name}: task {done} of {tasks}, {report.ledger.rows_in:,} rows in, {report.seconds:.1f} s")
+
+    return watch
+
+
+def _tell(progress: Progress, outcome: Outcome) -> None:
+    manifest, name = outcome.manifest, outcome.plan.name
+    for line in outcome.warnings:
+        progress.problem(f"{name}: {line}")
+    took = "skipped, it is done" if outcome.state == "done" else f"{outcome.seconds:.1f} s"
+    progress.line(f"{name}: {took}; {show.ledger_line(manifest.ledger, manifest.unit)}")

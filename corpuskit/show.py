@@ -1,0 +1,213 @@
+"""What a person sees of a dataset, of a run, and of a plan: lines of text, or the same as JSON-ready words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from corpuskit import dataset, storage
+from corpuskit.dataset import MARKED, Artifact, Ledger, Manifest
+from corpuskit.verify import datasets_below
+
+_TEXT_CHARS = 300
+
+
+def summary(path: str) -> dict[str, Any]:
+    """Give what `show --json` prints."""
+    manifest = dataset.read_manifest(path)
+    counted = [each for each in manifest.artifacts.values() if each.counted] or [manifest.artifacts[manifest.main]]
+    return {
+        "stage": manifest.stage,
+        "version": manifest.version,
+        "rows": sum(each.rows for each in counted),
+        "shards": sum(len(each.shards) for each in counted),
+        "bytes": sum(each.bytes for each in counted),
+        "ledger": msgspec.to_builtins(manifest.ledger),
+        "unit": manifest.unit,
+        "key": manifest.key,
+        "columns": list(counted[0].columns),
+        "options": manifest.options,
+        "artifacts": {
+            name: {"rows": each.rows, "files": len(each.shards), "bytes": each.bytes}
+            for name, each in manifest.artifacts.items()
+        },
+        "lineage": [{"stage": each.stage, "key": each.key} for each in manifest.lineage],
+    }
+
+
+def dataset_lines(path: str) -> Iterator[str]:
+    """Describe a dataset: stage, options, ledger, artifacts with their columns, lineage."""
+    manifest = dataset.read_manifest(path)
+    yield f"{path}: written by `{manifest.stage}` (version {manifest.version}), key {manifest.key[:16]}"
+    options = {name: value for name, value in manifest.options.items() if value is not None}
+    if options:
+        yield "options:   " + ", ".join(f"{name} = {json.dumps(value)}" for name, value in options.items())
+    yield f"ledger:    {ledger_line(manifest.ledger, manifest.unit)}"
+    for kind, reasons in (("dropped", manifest.ledger.dropped), ("errors", manifest.ledger.errors)):
+        for reason, count in sorted(reasons.items(), key=lambda each: (-each[1], each[0])):
+            yield f"           {kind:<8} {count:>12,}  {reason}"
+    for name, artifact in manifest.artifacts.items():
+        yield f"{name + ':':<10} {_artifact_line(artifact)}"
+    for word in ("model.json", "report.json"):
+        file = storage.join(path, word)
+        if storage.exists(file):
+            described = json.loads(storage.read_bytes(file))
+            yield f"{word + ':':<10} " + ", ".join(
+                f"{k} = {json.dumps(v)}" for k, v in described.items() if not isinstance(v, (list, dict))
+            )
+    if manifest.lineage:
+        yield "lineage:   " + " -> ".join([*(each.stage for each in manifest.lineage), manifest.stage])
+
+
+def ledger_line(ledger: Ledger, unit: str) -> str:
+    """Say where the rows went, in one line."""
+    return (
+        f"{ledger.rows_in:,} {unit} in = {ledger.kept:,} kept + {sum(ledger.dropped.values()):,} dropped"
+        f" + {sum(ledger.errors.values()):,} errors"
+    )
+
+
+def row_lines(path: str, count: int, *, marked: bool) -> Iterator[str]:
+    """Print rows: of the main table, or of what was dropped and could not be read, with the reasons."""
+    manifest = dataset.read_manifest(path)
+    tables = [*MARKED.values()] if marked else [manifest.main]
+    for name in tables:
+        artifact = manifest.artifacts.get(name)
+        if artifact is None or artifact.kind != "table":
+            continue
+        left = count
+        for file in dataset.shard_paths(path, artifact):
+            for batch in dataset.read_stream(file):
+                for row in batch.slice(0, left).to_pylist():
+                    yield ""
+                    yield from _row(row)
+                left -= min(left, batch.num_rows)
+            if not left:
+                break
+
+
+def _row(row: Mapping[str, Any]) -> Iterator[str]:
+    wide = max(map(len, row), default=0)
+    for name, value in row.items():
+        if value is None:
+            continue
+        if isinstance(value, float):
+            text = f"{value:.6g}"
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+        short = text if len(text) <= _TEXT_CHARS else f"{text[:_TEXT_CHARS]} ... ({len(text):,} characters)"
+        yield f"{name:>{wide}}: " + _printable(short).replace("\n", "\n" + " " * (wide + 2))
+
+
+def _printable(text: str) -> str:
+    """Replace what is not printable: text of the web may hold escape sequences that would reprogram the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _artifact_line(artifact: Artifact) -> str:
+    size = f"{len(artifact.shards):,} files, {human_bytes(artifact.bytes)}"
+    if artifact.kind != "table":
+        return (
+            size
+            + ": "
+            + ", ".join(shard.file for shard in artifact.shards[:8])
+            + (" ..." if len(artifact.shards) > 8 else "")
+        )
+    columns = ", ".join(f"{name} {kind}" for name, kind in artifact.columns.items())
+    return f"{artifact.rows:,} rows, {size}: {columns}"
+
+
+def human_bytes(count: int) -> str:
+    """Give a size in the unit that a person would choose."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def run_lines(root: str) -> Iterator[str]:
+    """Draw the table of a run: documents at every stage with the reasons of drops, and the verdict of the models."""
+    paths = datasets_below(root)
+    manifests = {path: dataset.read_manifest(path) for path in paths}
+    rows: list[tuple[str, ...]] = [("stage", "in", "kept", "dropped", "errors", "why")]
+    for path, manifest in manifests.items():
+        if not _is_flow(manifest):
+            continue
+        ledger, unit = manifest.ledger, "" if manifest.unit == "rows" else f" ({manifest.unit})"
+        why = {**manifest.ledger.dropped, **manifest.ledger.errors}
+        reasons = [f"{reason} {count:,}" for reason, count in sorted(why.items(), key=lambda each: (-each[1], each[0]))]
+        numbers = (ledger.rows_in, ledger.kept, sum(ledger.dropped.values()), sum(ledger.errors.values()))
+        name = storage.join(path).rsplit("/", 1)[-1]
+        for at, chunk in enumerate(_wrapped(reasons)):
+            rows.append((name + unit, *(f"{n:,}" for n in numbers), chunk) if at == 0 else ("", "", "", "", "", chunk))
+    yield from _columns(rows, left={0, 5})
+    reports = [
+        json.loads(storage.read_bytes(storage.join(path, "report.json")))
+        for path, manifest in manifests.items()
+        if manifest.main == "report"
+    ]
+    if reports:
+        yield ""
+        yield from verdict_lines(reports)
+
+
+def verdict_lines(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Draw the table of bits per byte: the baselines once, then every model."""
+    first = reports[0]
+    bytes_, documents = first.get("bytes", 0), first.get("documents", 0)
+    yield f"held out: {documents:,} documents, {bytes_:,} bytes of text, split `{first.get('split')}`"
+    rows = [("model", "bits per byte", "perplexity", "tokens")]
+    names = {"uniform": "uniform", "gzip": "gzip -9", "zstd": "zstd -19"}
+    for name, value in (first.get("baselines") or {}).items():
+        if name in names:
+            rows.append((names[name], _number(value), "", ""))
+    for report in reports:
+        untrained = (report.get("baselines") or {}).get("untrained")
+        if untrained is not None:
+            rows.append((f"{report['kind']}, untrained", _number(untrained), "", ""))
+        described = str(report.get("model") or "").removeprefix("Transformer, ")
+        label = f"{report['kind']} ({described})" if described else str(report["kind"])
+        rows.append(
+            (
+                label,
+                _number(report.get("bits_per_byte")),
+                _number(report.get("perplexity"), 2),
+                f"{report.get('tokens', 0):,}",
+            )
+        )
+    yield from _columns(rows, left={0})
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _is_flow(manifest: Manifest) -> bool:
+    """Tell whether documents or tokens flow through a stage, rather than being learned from."""
+    main = manifest.artifacts[manifest.main]
+    return main.kind == "table" or manifest.main == "dump"
+
+
+def _wrapped(words: Sequence[str], width: int = 60) -> list[str]:
+    lines = [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) > width:
+            lines[-1] += ","
+            lines.append("")
+        lines[-1] += (", " if lines[-1] else "") + word
+    return lines
+
+
+def _columns(rows: Sequence[Sequence[str]], left: set[int]) -> Iterator[str]:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if at in left else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
