@@ -13,7 +13,7 @@ from corpuskit import dataset, storage
 from corpuskit.dataset import MARKED, Ancestor, Artifact, Ledger, Manifest, Shard
 from corpuskit.errors import Busy, CorpuskitError
 from corpuskit.executors import Executor
-from corpuskit.plan import Made, StagePlan, check_out, cut, final_artifacts
+from corpuskit.plan import Made, StagePlan, check_extra, check_out, cut, final_artifacts
 from corpuskit.stage import Files, Table
 from corpuskit.task import Task, TaskReport, files_folder, finished
 
@@ -60,9 +60,10 @@ def run_stage(plan: StagePlan, executor: Executor, *, watch: Watch | None = None
 def run_all(
     plans: Sequence[StagePlan], executor: Executor, *, watch: Watch | None = None, overwrite: bool = False
 ) -> Iterator[Outcome]:
-    """Run planned stages in order. The output folders of all of them are checked before anything starts."""
+    """Run planned stages in order. Output folders and extras of all of them are checked before anything starts."""
     for plan in plans:
-        check_out(plan, overwrite=overwrite)
+        if check_out(plan, overwrite=overwrite) != "done":
+            check_extra(plan)
     for plan in plans:
         yield run_stage(plan, executor, watch=watch, overwrite=overwrite)
 

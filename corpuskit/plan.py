@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import math
 import os
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from corpuskit.dataset import Manifest
 from corpuskit.errors import BadData, CannotCreate, NoInput, UsageError
 from corpuskit.options import build, plain
 from corpuskit.stage import Batches, Files, Input, OneFile, Stage, Step, Table, Whole
-from corpuskit.task import Read, Task
+from corpuskit.task import Read, Task, missing_extra
 
 #: What a download tells about its files, beside them.
 ABOUT = "about.json"
@@ -166,6 +167,25 @@ def check_out(plan: StagePlan, *, overwrite: bool) -> str:
             "choose another folder, or pass --overwrite to replace it",
         )
     return now
+
+
+def check_extra(plan: StagePlan) -> None:
+    """Raise Unavailable where a package is missing without which the stage cannot run."""
+    from importlib import metadata
+
+    if plan.stage.extra is None:
+        return
+    try:
+        wanted = metadata.requires("corpuskit-pipeline") or []
+    except metadata.PackageNotFoundError:  # run from its source: the import will tell
+        return
+    for requirement in wanted:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement)[0]
+        if re.search(rf"extra == ['\"]{plan.stage.extra}['\"]", requirement):
+            try:
+                metadata.version(name)
+            except metadata.PackageNotFoundError:
+                raise missing_extra(plan.name, name, plan.stage.extra) from None
 
 
 def work_folder(plan: StagePlan) -> str:

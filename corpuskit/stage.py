@@ -116,8 +116,9 @@ class Stage:
 
     Artifacts that a step reads and no earlier step writes are looked up among the inputs' datasets by name.
     `reasons` says what each drop and error reason means; an undeclared one fails the run. Raise `version` when the
-    output changes: it is part of the key. `extra` is the pip extra to name when an import is missing. `prints` is a
-    JSON file of the output that the command prints, which makes OUT optional.
+    output changes: it is part of the key. `extra` is the pip extra without which it cannot run, which
+    is looked for before anything runs; `some_extra` one that only some inputs need. `prints` is a JSON file of the
+    output that the command prints, which makes OUT optional.
     """
 
     options: type
@@ -126,6 +127,7 @@ class Stage:
     reasons: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
     extra: str | None = None
+    some_extra: str | None = None
     prints: str | None = None
 
 

@@ -391,20 +391,25 @@ def _out_folder(task: Task, step: Step, stack: contextlib.ExitStack) -> Path:
     return out
 
 
+def missing_extra(where: str, package: str, extra: str) -> Unavailable:
+    """Give the error that names a missing package and the extra that brings it."""
+    return Unavailable(
+        where,
+        f"needs `{package}`, which is not installed",
+        f"pip install 'corpuskit-pipeline[{extra}]' (or '.[{extra}]' in its source)",
+    )
+
+
 @contextlib.contextmanager
 def _naming_extra(stage: Stage, words: str) -> Iterator[None]:
     """Turn a missing optional package, or data that Arrow refuses, into an error that says what to do."""
     try:
         yield
     except ImportError as error:
-        if stage.extra is None:
+        extra = stage.extra or stage.some_extra
+        if extra is None:
             raise
-        missing = error.name or str(error)
-        raise Unavailable(
-            words,
-            f"needs `{missing}`, which is not installed",
-            f"pip install 'corpuskit-pipeline[{stage.extra}]'",
-        ) from None
+        raise missing_extra(words, error.name or str(error), extra) from None
     except pa.ArrowInvalid as error:
         raise BadData(words, f"Arrow refuses the data: {error}", "run `corpuskit verify` on the input") from error
 

@@ -261,3 +261,19 @@ def test_arrow_on_standard_output_is_a_plain_ipc_stream(docs: Path) -> None:
 
     out = subprocess.run([sys.executable, "-m", "corpuskit", "clean", str(docs), "-"], capture_output=True, check=True)
     assert pa.ipc.open_stream(out.stdout).read_all().num_rows > 0
+
+
+def test_a_missing_extra_is_found_before_anything_runs(
+    docs: Path, tmp_path: Path, corpuskit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib import metadata
+
+    monkeypatch.setattr(metadata, "requires", lambda name: ['no-such-package>=1; extra == "train"'])
+    stages = ["clean", "train tokenizer", "tokenize", "shard", "train transformer"]
+    text = "\n".join(f"[[stage]]\nuse = '{words}'" for words in stages).replace(
+        "'clean'", f"'clean'\ninputs = '{docs}'"
+    )
+    result = corpuskit("run", recipe(tmp_path, text), "--root", tmp_path / "root")
+    assert result.code == 69
+    assert "needs `no-such-package`, which is not installed" in result.err
+    assert not (tmp_path / "root").exists()

@@ -264,5 +264,6 @@ STAGE = Stage(
         ),
     ),
     steps=(Step(evaluate, writes={"report": Files()}),),
+    some_extra="train",
     prints="report.json",
 )
