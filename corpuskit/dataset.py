@@ -158,6 +158,15 @@ def shard_paths(path: str, artifact: Artifact) -> list[str]:
     return [storage.join(path, artifact.folder, shard.file) for shard in artifact.shards]
 
 
+def damaged(path: str, manifest: Manifest) -> str | None:
+    """Name the first file that is missing or has another size than the manifest says; `verify` looks closer."""
+    for artifact in manifest.artifacts.values():
+        for shard, file in zip(artifact.shards, shard_paths(path, artifact), strict=True):
+            if storage.size(file) != shard.bytes:
+                return file
+    return None
+
+
 def read_stream(path: str) -> Iterator[pa.RecordBatch]:
     """Stream the record batches of an Arrow IPC stream file; an empty batch where it holds none.
 

@@ -143,6 +143,9 @@ def state(plan: StagePlan) -> tuple[str, str]:
     if dataset.is_dataset(plan.out):
         manifest = dataset.read_manifest(plan.out)
         if manifest.key == plan.key:
+            damaged = dataset.damaged(plan.out, manifest)
+            if damaged:
+                return "run", f"{damaged} is missing or has another size"
             return "done", "same stage, options and input"
         return "replace", _difference(plan, manifest)
     if storage.exists(work_folder(plan)):

@@ -277,3 +277,24 @@ def test_a_missing_extra_is_found_before_anything_runs(
     assert result.code == 69
     assert "needs `no-such-package`, which is not installed" in result.err
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("name", ["demo", "local", "wikipedia", "commoncrawl"])
+def test_every_recipe_that_comes_with_the_source_can_be_planned(
+    name: str, docs: Path, tmp_path: Path, corpuskit: Any
+) -> None:
+    path = README.parent / "pipelines" / f"{name}.toml"
+    settings = () if name == "demo" else ("--set", f"extract.inputs={tmp_path / 'rows.jsonl'}")
+    (tmp_path / "rows.jsonl").write_text('{"id": "a", "text": "b"}\n')
+    result = corpuskit("plan", path, "--root", tmp_path / "root", *settings, "--json")
+    assert result.code == 0, result.err
+    assert {row["action"] for row in json.loads(result.out)} == {"run"}
+
+
+def test_the_shell_script_tells_the_same_chain_as_the_demo_recipe() -> None:
+    pipelines = README.parent / "pipelines"
+    script = re.sub(r"^#.*$", "", (pipelines / "demo.sh").read_text(encoding="utf-8"), flags=re.M)
+    called = re.findall(r"^corpuskit ((?:train |download )?[a-z]+)", script, re.M)
+    used = re.findall(r'^use = "(.*)"', (pipelines / "demo.toml").read_text(encoding="utf-8"), re.M)
+    assert [words for words in called if words in catalog.discover()] == used
+    assert set(called) - set(used) == {"show", "verify"}

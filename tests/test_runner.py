@@ -211,6 +211,17 @@ def test_the_output_of_another_run_is_not_overwritten_unless_asked(tmp_path: Pat
     assert hashes(tmp_path / "out") == hashes(tmp_path / "fresh")
 
 
+def test_a_dataset_that_lost_a_file_is_made_anew(tmp_path: Path, corpuskit: Any) -> None:
+    write_docs(tmp_path / "docs", prose(20), shards=2)
+    corpuskit("clean", tmp_path / "docs", tmp_path / "out")
+    before = hashes(tmp_path / "out")
+    (tmp_path / "out" / "docs-00001-of-00002.arrow").unlink()
+    assert corpuskit("verify", tmp_path / "out").code == 65
+    result = corpuskit("--verbose", "clean", tmp_path / "docs", tmp_path / "out")
+    assert (result.code, "skipped" in result.err) == (0, False)
+    assert hashes(tmp_path / "out") == before
+
+
 def test_a_folder_that_corpuskit_did_not_write_is_left_alone(tmp_path: Path, corpuskit: Any) -> None:
     write_docs(tmp_path / "docs", prose(5))
     (tmp_path / "out").mkdir()
