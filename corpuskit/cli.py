@@ -394,9 +394,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted; the same command goes on from here", 130)
     except (_PipeClosed, BrokenPipeError):
-        # What is left in stdout's buffer has nowhere to go, and Python would say so on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return _pipe_closed()
+    except OSError as error:
+        return _fail(*_of_system(error))
+
+
+def _of_system(error: OSError) -> tuple[str, int]:
+    """Say what the operating system refused, and give the exit code: 66 for what is read, 74 for what is written."""
+    where = str(error.filename or "input or output")
+    reading = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
+    return (
+        f"{where}: {error.strerror or error}; check the path, its permissions and the free space",
+        66 if reading else 74,
+    )
+
+
+def _pipe_closed() -> int:
+    """Leave quietly: what is left in stdout's buffer has nowhere to go, and Python would say so on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _usage(error: click.UsageError) -> str:

@@ -53,6 +53,13 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert json.loads(result.stdout.splitlines()[0])["id"] == "doc-0000"
 
 
+def test_a_full_standard_output_is_one_line(docs: Path) -> None:
+    result = shell(f"corpuskit clean {docs} - > /dev/full")
+    assert result.returncode == 74
+    assert "No space left on device" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_a_stream_that_breaks_off_is_bad_data_for_the_next_command(docs: Path, tmp_path: Path) -> None:
     result = shell(f"corpuskit clean {docs} - | head -c 20000 | corpuskit dedup - {tmp_path}/out; echo $?")
     assert result.stdout.strip() == "65"

@@ -30,9 +30,9 @@ def ray_executor(
 
     Raises Unavailable where Ray is not installed or the cluster does not answer.
     """
-    # Ray's own environment hooks would build a new environment from the folder that this runs in.
+    # No environment built from the folder that this runs in, and nothing reported to Ray's makers.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError:
@@ -41,13 +41,11 @@ def ray_executor(
         ) from None
     logging.getLogger("ray").setLevel(logging.ERROR)  # it tells how it starts, and cron would mail that
     variables = {name: os.environ[name] for name in (catalog.VARIABLE,) if name in os.environ}
-    if address is None:  # workers of a cluster elsewhere have an installation of their own
+    if address is None:
         variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    if address is not None:
+    else:  # workers of a cluster elsewhere have an installation of their own
         _check_address(address)
-        if os.path.exists(
-            os.path.expanduser("~/.ray/auth_token")
-        ):  # Ray >= 2.55 makes one, but sends it only if told to
+        if os.path.exists(os.path.expanduser("~/.ray/auth_token")):  # Ray sends its token only if told to
             os.environ.setdefault("RAY_AUTH_MODE", "token")
     local = {} if address else {"num_cpus": workers or cores(), "include_dashboard": False}
     try:
