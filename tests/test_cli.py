@@ -118,7 +118,6 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("show nowhere", 66, "nowhere: expected a dataset"),
     ("verify docs/docs-00000-of-00002.arrow", 66, "expected a dataset"),
     ("--workers 2 clean docs out", 2, "No such option '--workers'"),
-    ("clean docs out --executor ray --ray-address 127.0.0.1:1", 69, "no Ray cluster answers"),
     ("clean docs out --workers 0", 2, "0 is not in the range"),
 ]
 
@@ -134,6 +133,14 @@ def test_a_mistake_gives_one_line_that_names_the_place_and_the_remedy(
     assert len(result.err.splitlines()) == 1
     assert result.err.startswith("error: ")
     assert ";" in result.err, "an error says what to do next"
+
+
+def test_a_ray_address_where_nobody_answers_is_named_at_once(docs: Path, tmp_path: Path, corpuskit: Any) -> None:
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    result = corpuskit("clean", docs, tmp_path / "out", "--executor", "ray", "--ray-address", "127.0.0.1:1")
+    assert result.code == 69
+    assert "--ray-address 127.0.0.1:1: no Ray cluster answers" in result.err
+    assert len(result.err.splitlines()) == 1
 
 
 RECIPES: list[tuple[str, str]] = [
