@@ -259,15 +259,18 @@ def _clear_up(plan: StagePlan) -> None:
 
 
 def _remove_old(plan: StagePlan) -> None:
-    """Remove the dataset that this run replaces: its manifest first, then the files that it lists, nothing else."""
+    """Remove the dataset that this run replaces: the files that its manifest lists, nothing else, the manifest last.
+
+    Cut off in between, it still has the manifest, so that a rerun knows what is left to remove.
+    """
     if not dataset.is_dataset(plan.out):
         return
     old = dataset.read_manifest(plan.out)
-    storage.remove_file(storage.join(plan.out, dataset.MANIFEST))
     for artifact in old.artifacts.values():
         extra = [storage.join(plan.out, artifact.folder, name) for name in ("state.json", "dataset_info.json")]
         for path in [*dataset.shard_paths(plan.out, artifact), *(extra if artifact.kind == "table" else [])]:
             storage.remove_file(path)
+    storage.remove_file(storage.join(plan.out, dataset.MANIFEST))
 
 
 @contextlib.contextmanager
