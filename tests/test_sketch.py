@@ -30,17 +30,18 @@ TEXTS = st.one_of(
 
 def units(text: str) -> list[str]:
     """Normalise as the documentation says, with the tools of the standard library."""
-    text = "".join(
-        char if "가" <= char <= "힣" else unicodedata.normalize("NFD", char.lower()).replace("ς", "σ") for char in text
-    )
-    text = "".join("0" if unicodedata.category(char) == "Nd" else char for char in text)
-    unspaced = "".join(f"{chr(first)}-{chr(last)}" for first, last in shingles.UNSPACED)
-    text = "".join(
-        char
-        for char in text
-        if char.isspace() or unicodedata.category(char)[0] in "LN" or unicodedata.category(char) == "Mc"
-    )
-    return re.sub(f"([{unspaced}])", r" \1 ", re.sub("0+", "0", text)).split()
+    unspaced = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in shingles.UNSPACED) + "]+")
+    parts = []
+    for char in text:
+        written = char if "가" <= char <= "힣" else unicodedata.normalize("NFD", char.lower()).replace("ς", "σ")
+        written = "".join("0" if unicodedata.category(each) == "Nd" else each for each in written)
+        written = "".join(
+            each
+            for each in written
+            if each.isspace() or unicodedata.category(each)[0] in "LN" or unicodedata.category(each) == "Mc"
+        )
+        parts.append(f" {written} " if unspaced.fullmatch(written) else written)
+    return re.sub("0+", "0", "".join(parts)).split()
 
 
 def set_of(text: str, width: int = 5) -> list[int]:
@@ -75,6 +76,10 @@ def test_normalised_text_is_that_of_the_standard_library(text: str) -> None:
 @given(st.lists(TEXTS, max_size=4), st.integers(1, 6))
 def test_shingles_are_the_hashed_runs_of_normalised_units(texts: list[str], width: int) -> None:
     assert sets(texts, width) == [set_of(text, width) for text in texts]
+
+
+def test_a_compatibility_ideograph_is_a_unit_like_the_one_that_it_stands_for() -> None:
+    assert shingles.normalised("0\ufa2a") == "0 \u98ef"
 
 
 def test_shingles_of_79_languages_are_the_hashed_runs_of_normalised_units() -> None:

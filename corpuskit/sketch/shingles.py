@@ -112,7 +112,8 @@ def _table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[
     written: list[bytes] = []
     for code in range(0x34000):  # nothing beyond is a letter
         kind, letters = _fate(chr(code))
-        if kind == LETTERS and unspaced[code]:
+        # What is written decides: a compatibility ideograph becomes one of Han.
+        if kind == LETTERS and all(unspaced[ord(letter)] for letter in letters.decode()):
             kind = UNIT
         kinds[code], lengths[code + 1] = kind, len(letters)
         written.append(letters)

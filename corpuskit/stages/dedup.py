@@ -253,4 +253,5 @@ STAGE = Stage(
         "exact_duplicate": "the text of another document, but for white space; `drop_kept_id` stays",
         "near_duplicate": "shares --min-similarity of its shingles with `drop_kept_id`, which stays",
     },
+    version=2,
 )
