@@ -221,7 +221,8 @@ def _help(words: str, stage: Stage) -> str:
 def _click_option(spec: OptionSpec) -> click.Option:
     from corpuskit.reference import note, sentence
 
-    help_text = sentence(spec.help) + (f"  [{note(spec)}]" if note(spec) else "")
+    takes = "" if spec.required else note(spec)  # Click says itself that it is required
+    help_text = sentence(spec.help) + (f"  [{takes}]" if takes else "")
     # The default is None: what is not given takes the declaration's own default.
     if spec.kind is bool and not spec.many:
         flag = f"{spec.flag}/--no-{spec.flag[2:]}"

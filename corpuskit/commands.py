@@ -11,6 +11,8 @@ from typing import Any
 from corpuskit import catalog, show, streams
 from corpuskit.errors import UsageError
 from corpuskit.executors import make_executor
+from corpuskit.lean import spare_pandas
+from corpuskit.network import Network
 from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
 from corpuskit.plan import plan_stage
 from corpuskit.progress import Progress
@@ -33,11 +35,15 @@ def run_one(
     stream_format.
     """
     stage = catalog.load(words)
+    if issubclass(stage.options, Network):  # a process that does nothing else; a recipe may need pandas later
+        spare_pandas()
     format = how.get("stream_format") or "arrow"
     dashes = [each for each in stage.inputs if "-" in inputs[each.name]]
     if len(dashes) > 1:
         raise UsageError(words, "standard input can be one input only", "give folders for the others")
     in_arrow = not dashes or (_takes_rows(dashes[0]) and format == "arrow")
+    if out == "-" and not streams.has_rows(stage):
+        raise UsageError(words, "writes files, not rows, which no stream holds", "give a folder for OUT")
     if out == "-" and streams.can_stream(stage) and in_arrow:
         ledger = streams.stream(words, given, inputs, format)
         progress.line(f"{words}: {show.ledger_line(ledger, 'rows')}")
@@ -52,6 +58,7 @@ def run_one(
                 streams.spool(each, spooled, format) if path == "-" else path for path in bound[each.name]
             ]
         plan = plan_stage(words, given, bound, folder)
+        progress.events = bool(how["json"])
         with make_executor(how["executor"], workers=how["workers"], ray_address=how["ray_address"]) as executor:
             outcome = run_stage(plan, executor, watch=_watch(progress), overwrite=how["overwrite"])
         _tell(progress, outcome)

@@ -57,12 +57,16 @@ def add_counts(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, in
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """One file of an artifact; `rows` is None for opaque files."""
+    """One file of an artifact.
+
+    `rows` is None for opaque files, which may have an `about`: what their download knows of them.
+    """
 
     file: str
     bytes: int
     sha256: str
     rows: int | None = None
+    about: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Artifact(msgspec.Struct, frozen=True):

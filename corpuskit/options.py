@@ -22,9 +22,13 @@ def option(
     min: float | None = None,
     max: float | None = None,
     choices: Sequence[str] | None = None,
+    how: bool = False,
 ) -> Any:
-    """Declare a field of an options dataclass. `...` as the default makes it required; None means off."""
-    metadata = {"help": help, "min": min, "max": max, "choices": tuple(choices) if choices else None}
+    """Declare a field of an options dataclass. `...` as the default makes it required; None means off.
+
+    An option with `how` says how the work is done, never what comes out: it is no part of the key and leaves no trace.
+    """
+    metadata = {"help": help, "min": min, "max": max, "choices": tuple(choices) if choices else None, "how": how}
     if default is ...:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -44,6 +48,7 @@ class OptionSpec:
     min: float | None
     max: float | None
     choices: tuple[str, ...] | None
+    how: bool  # leaves no trace in the output
 
     @property
     def flag(self) -> str:
@@ -52,7 +57,7 @@ class OptionSpec:
 
 
 def specs(options: type) -> list[OptionSpec]:
-    """List the options of a dataclass in the order of their declaration."""
+    """List the options of a dataclass in the order of their declaration, those that leave no trace last."""
     hints = typing.get_type_hints(options)
     found = []
     for field in dataclasses.fields(options):
@@ -67,7 +72,7 @@ def specs(options: type) -> list[OptionSpec]:
         required = field.default is dataclasses.MISSING
         default = None if required else field.default
         found.append(OptionSpec(field.name, hint, many, optional, required, default, **dict(field.metadata)))
-    return found
+    return sorted(found, key=lambda spec: spec.how)
 
 
 def build(options: type, given: Mapping[str, Any], where: str) -> Any:
@@ -85,6 +90,11 @@ def build(options: type, given: Mapping[str, Any], where: str) -> Any:
         if spec.required and spec.name not in values:
             raise UsageError(where, f"`{spec.name}` is required", f"give it: {spec.help}")
     return options(**values)
+
+
+def traceless(options: type) -> set[str]:
+    """Name the options that are no part of the key."""
+    return {field.name for field in dataclasses.fields(options) if field.metadata.get("how")}
 
 
 def plain(options: Any) -> dict[str, Any]:

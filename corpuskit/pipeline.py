@@ -204,17 +204,18 @@ def _manifest(
     plan: StagePlan, artifacts: dict[str, Artifact], done: Sequence[tuple[list[Task], list[TaskReport]]]
 ) -> Manifest:
     ledger, tasks = _ledger(plan, done)
-    unit = _unit_column(plan)
+    main = next(iter(artifacts.values()))
+    files = not plan.stage.inputs and main.kind == "files" and len(main.shards) == ledger.rows_in
     return Manifest(
         corpuskit=dataset.FORMAT,
         stage=plan.words,
         version=plan.stage.version,
         key=plan.key,
-        options=dict(plan.options),
+        options=plan.told,
         inputs={name: [source.key for source in sources] for name, sources in plan.sources.items()},
         artifacts=artifacts,
         ledger=ledger,
-        unit="tokens" if unit else "rows",
+        unit="tokens" if _unit_column(plan) else "files" if files else "rows",
         tasks=tasks,
         lineage=_lineage(plan),
     )

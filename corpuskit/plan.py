@@ -16,18 +16,14 @@ from typing import Any
 
 from corpuskit import catalog, dataset, storage
 from corpuskit.dataset import Manifest
-from corpuskit.errors import BadData, CannotCreate, NoInput, UsageError
-from corpuskit.options import build, plain
-from corpuskit.stage import Batches, Files, Input, OneFile, Stage, Step, Table, Whole
+from corpuskit.errors import CannotCreate, NoInput, UsageError
+from corpuskit.options import build, plain, traceless
+from corpuskit.stage import Batches, Files, Input, OneFile, Stage, Step, Table, Whole, group
 from corpuskit.task import Read, Task, missing_extra
 
-#: What a download tells about its files, beside them.
-ABOUT = "about.json"
 _RUNNER_GIVES = {"options", "out", "shard", "artifacts", "return"}
 _BUCKET_BYTES = 64 << 20
 _MAX_BUCKETS = 256
-_GROUPS = 16  # opaque files are grouped so that a folder of many small ones makes about this many tasks
-_MIN_GROUP_BYTES, _MAX_GROUP_BYTES = 1 << 20, 64 << 20
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,13 @@ class StagePlan:
     def key(self) -> str:
         """Name what decides the bytes of the output."""
         inputs = {name: [source.key for source in sources] for name, sources in self.sources.items()}
-        return dataset.key_of(self.words, self.stage.version, self.options, inputs)
+        return dataset.key_of(self.words, self.stage.version, self.told, inputs)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Give the options that decide what comes out; the others leave no trace."""
+        silent = traceless(self.stage.options)
+        return {name: value for name, value in self.options.items() if name not in silent}
 
     def as_source(self) -> Source:
         """Give the output as an input of later stages."""
@@ -240,7 +242,8 @@ def cut(plan: StagePlan, at: int, made: Mapping[str, Made]) -> list[Task]:
         elif _is(hint, Batches):
             driving = param, _per_shard(have), have.bytes
         elif _is(hint, OneFile):
-            driving = param, _per_group(have), have.bytes
+            files = _cut_files(have, step, build(plan.stage.options, plan.options, plan.name))
+            driving = param, files, have.bytes
         else:
             fixed[param] = _fixed(have, param, hint, plan.name)
     work = storage.join(work_folder(plan), f"step-{at}")
@@ -286,27 +289,13 @@ def _made(source: Source, artifacts: Sequence[str]) -> Made:
     folder = storage.join(source.path, artifact.folder)
     if artifact.kind == "table":
         return Made(name, tuple(dataset.shard_paths(source.path, artifact)), artifact.bytes)
-    abouts = _abouts(folder)
-    files = [shard for shard in artifact.shards if shard.file != ABOUT]
     return Made(
         name,
-        tuple(storage.join(folder, shard.file) for shard in files),
-        sum(shard.bytes for shard in files),
-        tuple(abouts.get(shard.file, {}) for shard in files),
+        tuple(dataset.shard_paths(source.path, artifact)),
+        artifact.bytes,
+        tuple(shard.about if isinstance(shard.about, dict) else {} for shard in artifact.shards),
         folder=folder,
     )
-
-
-def _abouts(folder: str) -> dict[str, dict[str, str]]:
-    import msgspec
-
-    path = storage.join(folder, ABOUT)
-    if not storage.exists(path):
-        return {}
-    try:
-        return msgspec.json.decode(storage.read_bytes(path), type=dict[str, dict[str, str]])
-    except msgspec.DecodeError as error:
-        raise BadData(path, f"expected file names with what is known of them: {error}", "download it anew") from None
 
 
 def _per_shard(have: Made) -> list[Read]:
@@ -317,26 +306,24 @@ def _per_shard(have: Made) -> list[Read]:
     return [Read("batches", [path], artifact=have.artifact) for path in have.paths]
 
 
-def _per_group(have: Made) -> list[Read]:
-    """Group neighbouring files up to a size that depends on the input alone."""
-    limit = min(max(have.bytes // _GROUPS, _MIN_GROUP_BYTES), _MAX_GROUP_BYTES)
-    groups: list[list[int]] = []
-    weight = 0
-    for at, path in enumerate(have.paths):
-        size = storage.size(path) or 0
-        if not groups or weight + size > limit:
-            groups.append([])
-            weight = 0
-        groups[-1].append(at)
-        weight += size
+def _cut_files(have: Made, step: Step, options: Any) -> list[Read]:
+    """Let the step cut its files into tasks where it can; else group small ones."""
+    abouts = have.abouts or ({},) * len(have.paths)
+    if step.cut is not None and not any(storage.is_remote(path) for path in have.paths):
+        files = [OneFile(Path(path), about) for path, about in zip(have.paths, abouts, strict=True)]
+        cuts = [[(str(file.path), file.about, file.part) for file in each] for each in step.cut(files, options)]
+    else:
+        groups = group([storage.size(path) or 0 for path in have.paths])
+        cuts = [[(have.paths[at], abouts[at], "") for at in each] for each in groups]
     return [
         Read(
             "files",
-            [have.paths[at] for at in group],
-            [have.abouts[at] for at in group],
+            [path for path, _, _ in each],
+            [dict(about) for _, about, _ in each],
+            [part for _, _, part in each],
             artifact=have.artifact,
         )
-        for group in groups
+        for each in cuts
     ]
 
 
@@ -376,8 +363,8 @@ def _difference(plan: StagePlan, manifest: Manifest) -> str:
         return f"stage `{manifest.stage}`, not `{plan.words}`"
     if manifest.version != plan.stage.version:
         return f"version {manifest.version} of the stage, now {plan.stage.version}"
-    for name in sorted({*manifest.options, *plan.options}):
-        before, now = manifest.options.get(name), plan.options.get(name)
+    for name in sorted({*manifest.options, *plan.told}):
+        before, now = manifest.options.get(name), plan.told.get(name)
         if before != now:
             return f"option `{name}` was {before!r}, now {now!r}"
     return "another input"

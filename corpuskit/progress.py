@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -15,6 +16,7 @@ class Progress:
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._shown = ""
         self._last = 0.0
+        self.events = False  # print what stages tell programs, one JSON object a line on stdout
         self.set(quiet=quiet, verbose=verbose)
 
     def set(self, *, quiet: bool = False, verbose: bool = False) -> None:
@@ -56,16 +58,22 @@ class Progress:
 
 class _ToProgress(logging.Handler):
     def __init__(self, progress: Progress) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self._progress = progress
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.INFO:  # warnings come with the task's report, from any process
+        told = getattr(record, "event", None)
+        if told is not None:
+            if self._progress.events:
+                print(json.dumps(told), flush=True)
+        elif record.levelno == logging.INFO:
             self._progress.status(record.getMessage())
+        elif not getattr(record, "kept", False):  # those of a task come with its report, from any process
+            self._progress.problem(record.getMessage())
 
 
 def listen(progress: Progress) -> None:
     """Show what stages tell of themselves (`stage.status`) on the status line."""
     logger = logging.getLogger("corpuskit")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     logger.addHandler(_ToProgress(progress))

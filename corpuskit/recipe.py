@@ -92,7 +92,17 @@ def plan_recipe(recipe: Recipe, *, until: str | None = None) -> list[StagePlan]:
         plans.append(StagePlan(name, plan.words, plan.stage, plan.options, plan.sources, plan.out))
         if name == until:
             break
-    return plans
+    return [plan for at, plan in enumerate(plans) if not _replaced(plan, plans[at + 1 :])]
+
+
+def _replaced(plan: StagePlan, later: Sequence[StagePlan]) -> bool:
+    """Tell whether a download needs not run, because all that could read it was given other inputs."""
+    if plan.stage.inputs:
+        return False
+    made = set(final_artifacts(plan.stage))
+    fits = [each for after in later for each in after.stage.inputs if made & set(each.artifacts)]
+    read = {source.path for after in later for sources in after.sources.values() for source in sources}
+    return bool(fits) and plan.out not in read
 
 
 def _positions(inputs: Sequence[Input]) -> list[tuple[Input, bool]]:

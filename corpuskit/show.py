@@ -12,6 +12,7 @@ from corpuskit import dataset, storage
 from corpuskit.dataset import MARKED, Artifact, Ledger, Manifest
 from corpuskit.verify import datasets_below
 
+_MOST_FILES = 20
 _TEXT_CHARS = 300
 
 
@@ -51,6 +52,7 @@ def dataset_lines(path: str) -> Iterator[str]:
             yield f"           {kind:<8} {count:>12,}  {reason}"
     for name, artifact in manifest.artifacts.items():
         yield f"{name + ':':<10} {_artifact_line(artifact)}"
+        yield from _about_lines(artifact)
     for word in ("model.json", "report.json"):
         file = storage.join(path, word)
         if storage.exists(file):
@@ -60,6 +62,20 @@ def dataset_lines(path: str) -> Iterator[str]:
             )
     if manifest.lineage:
         yield "lineage:   " + " -> ".join([*(each.stage for each in manifest.lineage), manifest.stage])
+
+
+def _about_lines(artifact: Artifact) -> Iterator[str]:
+    """Say of each downloaded file where it comes from."""
+    told = [shard for shard in artifact.shards if isinstance(shard.about, dict)]
+    for shard in told[:_MOST_FILES]:
+        about = dict(shard.about or {})
+        words = [about.pop(key, "") for key in ("date", "license", "url")]
+        more = [f"{key} {value}" for key, value in about.items() if key != "source"]
+        yield f"           {shard.file}: " + ", ".join(
+            _printable(word) for word in (human_bytes(shard.bytes), *words, *more) if word
+        )
+    if len(told) > _MOST_FILES:
+        yield f"           and {len(told) - _MOST_FILES:,} more: see manifest.json"
 
 
 def ledger_line(ledger: Ledger, unit: str) -> str:

@@ -19,14 +19,15 @@ wants the artifact of that name:
     artifacts             Mapping[str, str]: which artifact each parameter got, "" for a raw file
     out: Path             an empty folder: what the step leaves in it is its one `Files` artifact
 
-It yields record batches of its first table, or `(name, batch)` for another one. Stages never remove rows of a table
-that `conserves` its input: they mark them (`schema.mark`), and the runner moves, counts and checks them.
+It yields record batches of its first table, or `(name, batch)` for another one, and may say with `Written` what is
+known of a file that it left in `out`. Stages never remove rows of a table that `conserves` its input: they mark them
+(`schema.mark`), and the runner moves, counts and checks them.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -42,17 +43,40 @@ else:
         """Annotates a parameter that gets a whole artifact as one `pa.Table`."""
 
 
-Yield = pa.RecordBatch | tuple[str, pa.RecordBatch]
-
+_GROUPS = 16  # a folder of many small files makes about this many tasks
+_MIN_GROUP_BYTES, _MAX_GROUP_BYTES = 1 << 20, 64 << 20
 _log = logging.getLogger("corpuskit")
 
 
 @dataclass(frozen=True, slots=True)
 class OneFile:
-    """An opaque input file, and what its download told about it (`source`, `url`, `license`, `date`)."""
+    """An opaque input file, and what its download told about it (`source`, `url`, `license`, `date`).
+
+    `part` is "" for all of it, else what the step's own `cut` wrote there.
+    """
 
     path: Path
     about: Mapping[str, str] = field(default_factory=dict)
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that a step has left in `out`, and what is known of it.
+
+    `about` goes into the manifest, and to the `OneFile.about` of whoever reads the file. A step that has hashed the
+    file and made it durable says so with `bytes` and `sha256`: it is then not read again.
+    """
+
+    name: str
+    about: Mapping[str, str] = field(default_factory=dict)
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+Yield = pa.RecordBatch | tuple[str, pa.RecordBatch] | Written
+#: How opaque files become tasks: the files of each task, whole or in parts. Depends on the files and options alone.
+Cut = Callable[[Sequence[OneFile], Any], Sequence[Sequence[OneFile]]]
 
 
 @dataclass(frozen=True)
@@ -81,12 +105,14 @@ class Files:
 class Step:
     """One function of a stage, and what it writes.
 
-    With `resumes`, `out` is handed again to a rerun with what an interrupted attempt left in it.
+    With `resumes`, `out` is handed again to a rerun with what an interrupted attempt left in it. `cut` makes tasks out
+    of its opaque files where these are local; without, small files are grouped and large ones are a task each.
     """
 
     run: Callable[..., Any]
     writes: Mapping[str, Table | Files]
     resumes: bool = False
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +157,28 @@ class Stage:
     prints: str | None = None
 
 
+def group(sizes: Sequence[int]) -> list[list[int]]:
+    """Group neighbouring files, given by their sizes in bytes, into tasks; gives their places.
+
+    The bound on a group's size depends on the input alone: a sixteenth of it, at least 1 MiB, at most 64 MiB.
+    """
+    limit = group_bytes(sum(sizes))
+    groups: list[list[int]] = []
+    weight = 0
+    for at, size in enumerate(sizes):
+        if not groups or weight + size > limit:
+            groups.append([])
+            weight = 0
+        groups[-1].append(at)
+        weight += size
+    return groups
+
+
+def group_bytes(total: int) -> int:
+    """Give the size in bytes up to which opaque input of `total` bytes makes one task."""
+    return min(max(total // _GROUPS, _MIN_GROUP_BYTES), _MAX_GROUP_BYTES)
+
+
 def status(message: str) -> None:
     """Show what a long step is doing on the status line of a terminal."""
     _log.info(message)
@@ -139,3 +187,8 @@ def status(message: str) -> None:
 def warn(message: str) -> None:
     """Tell the user of a problem that does not stop the run; printed even where stderr is no terminal."""
     _log.warning(message)
+
+
+def event(name: str, **facts: Any) -> None:
+    """Tell a program that reads `--json` what a long step is doing: one JSON object with `event` and the facts."""
+    _log.debug(name, extra={"event": {"event": name, **facts}})

@@ -16,12 +16,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 
 from corpuskit.errors import CannotWrite, CorpuskitError, NoInput
+
+if TYPE_CHECKING:
+    import pyarrow.fs as pafs
 
 _CHUNK_BYTES = 1 << 20
 _CANNOT_WRITE = {
@@ -47,6 +49,8 @@ def join(folder: str, *names: str) -> str:
 
 def filesystem(path: str) -> tuple[pafs.FileSystem, str]:
     """Open the file system of a path. Raises CorpuskitError where pyarrow knows none for the URI."""
+    import pyarrow.fs as pafs
+
     try:
         return cast("tuple[pafs.FileSystem, str]", pafs.FileSystem.from_uri(path))
     except (pa.ArrowInvalid, OSError) as error:
@@ -59,6 +63,8 @@ def exists(path: str) -> bool:
     """Tell whether a file or folder is there."""
     if not is_remote(path):
         return os.path.exists(path)
+    import pyarrow.fs as pafs
+
     fs, inner = filesystem(path)
     return bool(fs.get_file_info(inner).type != pafs.FileType.NotFound)
 
@@ -67,6 +73,8 @@ def size(path: str) -> int | None:
     """Give a file's size in bytes, or None where there is none."""
     if not is_remote(path):
         return os.path.getsize(path) if os.path.isfile(path) else None
+    import pyarrow.fs as pafs
+
     fs, inner = filesystem(path)
     info = fs.get_file_info(inner)
     return int(info.size) if info.type == pafs.FileType.File else None
@@ -76,6 +84,8 @@ def names(folder: str) -> list[str]:
     """List the names of what a folder holds, sorted; nothing where there is no folder."""
     if not is_remote(folder):
         return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    import pyarrow.fs as pafs
+
     fs, inner = filesystem(folder)
     return sorted(info.base_name for info in fs.get_file_info(pafs.FileSelector(inner, allow_not_found=True)))
 
@@ -216,6 +226,25 @@ def place(made: str, final: str) -> None:
         os.replace(temporary, final)
 
 
+def adopt(made: Path, final: str) -> tuple[int, str]:
+    """Let a local file appear under a second name, hashed and durable; gives (bytes, sha256).
+
+    Hashing reads it, copying to an object store too: in one go where it must be copied.
+    """
+    if is_remote(final):
+
+        def fill(sink: Sink) -> None:
+            with open(made, "rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    sink.write(chunk)
+
+        return write(final, fill)
+    with cannot_write(str(made)), open(made, "rb") as file:
+        os.fsync(file.fileno())
+    place(str(made), final)
+    return os.path.getsize(final), sha256(final)
+
+
 def remove_file(path: str) -> None:
     """Remove a file if it is there."""
     if not is_remote(path):
@@ -255,6 +284,8 @@ def local_copy(path: str) -> Iterator[Path]:
     if not is_remote(path):
         yield Path(path)
         return
+    import pyarrow.fs as pafs
+
     with tempfile.TemporaryDirectory(prefix="corpuskit-") as scratch:
         target = os.path.join(scratch, path.rstrip("/").rsplit("/", 1)[-1])
         fs, inner = filesystem(path)

@@ -15,11 +15,12 @@ import pyarrow as pa
 from corpuskit import catalog, dataset, storage
 from corpuskit.dataset import STDIN, Artifact, Ledger, Manifest
 from corpuskit.errors import BadData, UsageError
-from corpuskit.plan import Made, Source, cut, plan_stage
+from corpuskit.plan import Made, Source, cut, final_artifacts, plan_stage
 from corpuskit.schema import DOCS
 from corpuskit.shardfile import ShardWriter
-from corpuskit.stage import Input, Stage, Table
-from corpuskit.task import Tally, run_into, split_marked
+from corpuskit.stage import Input, Stage, Table, Written
+from corpuskit.tally import Tally, split_marked
+from corpuskit.task import run_into
 
 FORMATS = ("arrow", "jsonl")
 _LINES = 1000
@@ -42,6 +43,9 @@ class StdoutOutput:
         self.tally.writing(artifact, parts)
         if artifact == self._main:
             self._writer.write(parts[""])
+
+    def keep(self, written: Written) -> None:
+        """Take note of a file: none goes to a stream."""
 
     def finish(self) -> None:
         """Leave the end to the last task."""
@@ -84,8 +88,15 @@ class BatchWriter:
         self._file.flush()
 
 
+def has_rows(stage: Stage) -> bool:
+    """Tell whether a stage's output is a table, rows of which a stream can hold."""
+    return isinstance(next(iter(final_artifacts(stage).values())), Table)
+
+
 def can_stream(stage: Stage) -> bool:
     """Tell whether a stage can hand its rows on while it reads: one step makes its table, row by row."""
+    if not has_rows(stage):
+        return False
     tables = [step for step in stage.steps if any(isinstance(what, Table) for what in step.writes.values())]
     return len(tables) == 1 and any(isinstance(what, Table) and not what.folder for what in tables[0].writes.values())
 

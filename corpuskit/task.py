@@ -10,22 +10,23 @@ import contextlib
 import inspect
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from corpuskit import catalog, storage
 from corpuskit.dataset import MARKED, Ledger, Shard, empty_batch, read_bucket, read_stream, read_table
 from corpuskit.errors import BadData, CorpuskitError, Unavailable
 from corpuskit.options import build
-from corpuskit.schema import DETAIL_PREFIX, DROP, ERROR
 from corpuskit.shardfile import ExchangeWriter, ShardWriter
-from corpuskit.stage import Files, OneFile, Stage, Step, Table
+from corpuskit.stage import Files, OneFile, Stage, Step, Table, Written
+from corpuskit.tally import Tally, split_marked
+
+#: Names that a step gives to what it has not finished: these stay behind.
+PARTIAL = (".part", ".part.json")
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -34,6 +35,7 @@ class Read(msgspec.Struct, frozen=True):
     how: str
     paths: list[str] = []
     abouts: list[dict[str, str]] = []
+    parts: list[str] = []
     bucket: int = 0
     artifact: str = ""
 
@@ -107,6 +109,10 @@ class Output(Protocol):
         """Take a batch of an artifact."""
         ...
 
+    def keep(self, written: Written) -> None:
+        """Take what is known of a file that the step has left."""
+        ...
+
     def finish(self) -> None:
         """Take the end of the step."""
         ...
@@ -119,8 +125,11 @@ def run_into(task: Task, output: Output) -> None:
     options = build(stage.options, task.options, task.stage)
     with contextlib.ExitStack() as stack, _naming_extra(stage, task.stage):
         for arguments in _calls(task, step, output, stack):
-            for artifact, batch in _flow(step, options, arguments):
-                output.write(artifact, batch)
+            for each in _flow(step, options, arguments):
+                if isinstance(each, Written):
+                    output.keep(each)
+                else:
+                    output.write(*each)
         output.finish()
 
 
@@ -145,12 +154,15 @@ def files_folder(task: Task, artifact: str, report: TaskReport) -> str:
     return f"{artifact}-{task.index:05d}" if artifact not in report.columns else ""
 
 
-def _flow(step: Step, options: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Call a step and give what it yields as (artifact, batch)."""
+def _flow(step: Step, options: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[str, pa.RecordBatch] | Written]:
+    """Call a step and give what it yields, batches as (artifact, batch)."""
     wanted = inspect.signature(step.run).parameters
     out = step.run(**{name: value for name, value in {**arguments, "options": options}.items() if name in wanted})
     first = next((name for name, what in step.writes.items() if isinstance(what, Table)), "")
     for each in out if isinstance(out, Iterator) else ():
+        if isinstance(each, Written):
+            yield each
+            continue
         artifact, batch = each if isinstance(each, tuple) else (first, each)
         if not isinstance(step.writes.get(artifact), Table):
             raise CorpuskitError(
@@ -159,102 +171,6 @@ def _flow(step: Step, options: Any, arguments: Mapping[str, Any]) -> Iterator[tu
                 "declare it in `writes`",
             )
         yield artifact, batch
-
-
-def split_marked(batch: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
-    """Part a batch into {"": kept, "drop": dropped, "error": errors}; kept rows lose the reserved columns."""
-    names = batch.schema.names
-    reserved = [name for name in names if name in MARKED or name.startswith(DETAIL_PREFIX)]
-    plain = [name for name in names if name not in reserved]
-    parts = {"": batch}
-    if ERROR in names:
-        parts[""], parts[ERROR] = _part(batch, ERROR)
-    if DROP in names:
-        parts[""], parts[DROP] = _part(parts[""], DROP)
-    out = {"": parts[""].select(plain)}
-    for column in MARKED:
-        if column in parts and parts[column].num_rows:
-            other = {*MARKED} - {column}
-            out[column] = parts[column].select([name for name in names if name not in other])
-    return out
-
-
-def _part(batch: pa.RecordBatch, column: str) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    keep = pc.is_null(batch.column(column))
-    if pc.all(keep, min_count=0).as_py():
-        return batch, batch.slice(0, 0)
-    return batch.filter(keep), batch.filter(pc.invert(keep))
-
-
-def weigh(batch: pa.RecordBatch, counts: str | None) -> int:
-    """Count a batch's rows, or the values of a list column that are not null."""
-    if counts is None:
-        return int(batch.num_rows)
-    values = batch.column(counts).flatten()
-    return len(values) - int(values.null_count)
-
-
-class Tally:
-    """Count where rows go while a step runs."""
-
-    def __init__(self, step: Step, reasons: Mapping[str, str], where: str) -> None:
-        tables = {name: what for name, what in step.writes.items() if isinstance(what, Table)}
-        conserving = {name: what for name, what in tables.items() if what.conserves}
-        self.param = next((what.conserves for what in conserving.values()), None)
-        # A step that makes opaque files accounts for what it read; one that reads them is a source: all that it
-        # yields came in.
-        makes_files = any(isinstance(what, Files) for what in step.writes.values())
-        self._counted = conserving or ({} if makes_files else dict(list(tables.items())[:1]))
-        self._reasons, self._where = reasons, where
-        self._in = self._kept = 0
-        self._marked: dict[str, Counter[str]] = {DROP: Counter(), ERROR: Counter()}
-
-    def reading(self, param: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Count the input, if it is the one to account for."""
-        counts = next((what.counts for what in self._counted.values()), None)
-        for batch in batches:
-            if param == self.param or self.param is None:
-                self._in += weigh(batch, counts)
-            yield batch
-
-    def writing(self, artifact: str, parts: Mapping[str, pa.RecordBatch]) -> None:
-        """Count one batch of the output. Raises CorpuskitError for a reason that the stage does not declare."""
-        if artifact not in self._counted:
-            return
-        counts = self._counted[artifact].counts
-        self._kept += weigh(parts[""], counts)
-        for column in MARKED:
-            if column in parts:
-                reasons = parts[column].column(column).to_pylist()
-                if counts is None:
-                    self._marked[column].update(reasons)
-                else:
-                    for at, reason in enumerate(reasons):
-                        self._marked[column][reason] += weigh(parts[column].slice(at, 1), counts)
-                for reason in set(reasons) - set(self._reasons):
-                    raise CorpuskitError(
-                        self._where,
-                        f"marks rows with `{reason}`, which is not declared",
-                        "explain it in the stage's `reasons`",
-                    )
-
-    def ledger(self, *, files: int) -> Ledger:
-        """Close the books. Raises CorpuskitError where rows are lost."""
-        marked = {column: dict(sorted(counter.items())) for column, counter in self._marked.items()}
-        gone = sum(sum(reasons.values()) for reasons in marked.values())
-        if not self._counted:  # only opaque files come out: what went in was used
-            rows = self._in or files
-            return Ledger(rows, rows)
-        if self.param is None:
-            return Ledger(self._kept + gone, self._kept, marked[DROP], marked[ERROR])
-        ledger = Ledger(self._in, self._kept, marked[DROP], marked[ERROR])
-        if not ledger.adds_up:
-            raise CorpuskitError(
-                self._where,
-                f"{ledger.rows_in} came in, but {ledger.kept} were kept and {gone} marked",
-                "this is a fault of the stage: it must mark rows, not remove them",
-            )
-        return ledger
 
 
 class _Output:
@@ -270,6 +186,7 @@ class _Output:
         self.ledger = Ledger()
         self.files = 0
         self.out: Path | None = None
+        self._known: dict[str, Written] = {}
 
     def __enter__(self) -> _Output:
         return self
@@ -292,6 +209,13 @@ class _Output:
         for column, name in MARKED.items():
             if column in parts:
                 self._writer(name, None).write(parts[column])
+
+    def keep(self, written: Written) -> None:
+        if self.out is None or not (self.out / written.name).is_file():
+            raise CorpuskitError(
+                self._task.stage, f"tells of `{written.name}`, which it did not write", "this is a fault of the stage"
+            )
+        self._known[written.name] = written
 
     def _writer(self, artifact: str, table: Table | None) -> ShardWriter | ExchangeWriter:
         if artifact not in self._writers:
@@ -318,24 +242,23 @@ class _Output:
         self.ledger = self.tally.ledger(files=self.files or sum(map(len, self.shards.values())))
 
     def _keep_files(self) -> None:
-        """Move what the step left in `out` to its place, hashed and durable."""
+        """Give what the step left in `out` its place, hashed and durable."""
         assert self.out is not None
         artifact = next(name for name, what in self._step.writes.items() if isinstance(what, Files))
         folder = storage.join(self._task.work, f"{artifact}-{self._task.index:05d}")
         storage.remove_folder(folder)
         shards = []
         for name in storage.tree(str(self.out)):
-            made = self.out / name
-
-            def fill(sink: storage.Sink, made: Path = made) -> None:
-                with open(made, "rb") as file:
-                    while chunk := file.read(1 << 20):
-                        sink.write(chunk)
-
-            written, digest = storage.write(storage.join(folder, name), fill)
-            shards.append(Shard(name, written, digest))
-            if not self._step.resumes:
-                made.unlink()
+            if name.endswith(PARTIAL):
+                continue
+            known = self._known.get(name, Written(name))
+            target = storage.join(folder, name)
+            if known.sha256 is None or known.bytes is None or storage.is_remote(target):
+                size, digest = storage.adopt(self.out / name, target)
+            else:  # hashed and made durable by the step: a link is enough
+                storage.place(str(self.out / name), target)
+                size, digest = known.bytes, known.sha256
+            shards.append(Shard(name, size, digest, about=dict(known.about) or msgspec.UNSET))
         self.shards[artifact] = shards
 
 
@@ -358,9 +281,9 @@ def _calls(task: Task, step: Step, output: Output, stack: contextlib.ExitStack) 
         yield fixed
         return
     name, read = each
-    for path, about in zip(read.paths, read.abouts, strict=True):
+    for path, about, part in zip(read.paths, read.abouts, read.parts, strict=True):
         with storage.local_copy(path) as local:
-            yield {**fixed, name: OneFile(local, about)}
+            yield {**fixed, name: OneFile(local, about, part)}
 
 
 def _argument(name: str, read: Read, output: Output, stack: contextlib.ExitStack) -> Any:
@@ -422,10 +345,11 @@ def _kept_warnings() -> Iterator[list[str]]:
     class Keeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             kept.append(record.getMessage())
+            record.kept = True
 
     logger, handler = logging.getLogger("corpuskit"), Keeper(logging.WARNING)
     before = logger.propagate
-    logger.addHandler(handler)
+    logger.handlers.insert(0, handler)  # before those that print what nobody keeps
     logger.propagate = False  # printed by whoever gets the report
     try:
         yield kept

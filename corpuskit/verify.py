@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from corpuskit import dataset, storage
 from corpuskit.dataset import MARKED, Artifact, Manifest
 from corpuskit.errors import CorpuskitError, NoInput
-from corpuskit.task import weigh
+from corpuskit.tally import weigh
 
 
 def datasets_below(path: str) -> list[str]:

@@ -12,6 +12,9 @@ import pytest
 
 from corpuskit.cli import main
 from tests.build import prose, write_archives, write_docs
+from tests.servers import nginx, rude
+
+__all__ = ["nginx", "rude"]
 
 
 @dataclass(frozen=True)

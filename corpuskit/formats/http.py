@@ -1,167 +1,388 @@
-"""Read an HTTP response as an archive holds it: head, then a body that may be chunked and compressed.
+"""Ask web servers for bytes: time-outs always, bounded tries, polite, and only where one may.
 
-Archives hold what servers sent, right or wrong, and often a body that was already decoded under headers that say
-otherwise. So nothing here raises: a coding that the body does not have is passed over, a body that breaks off is
-given as far as it goes, and `Response.problem` says so.
+What holds for every request: a server that says nothing, or nearly nothing, for `timeout_seconds` ends the try, in the
+head of an answer as in its body; tries that may help are repeated with exponential back-off and full jitter
+(https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), or after what Retry-After says; redirects
+stay on the allowed hosts; private addresses are refused but for the host that the user named.
 """
 
 from __future__ import annotations
 
-import io
-import re
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import contextlib
+import ipaddress
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
 
-_STATUS = re.compile(rb"(?:HTTP/\d(?:\.\d)?|ICY)[ \t]+(\d{3})(?!\d)", re.I)
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.I)
-_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
-_MAX_HEAD_BYTES = 1 << 20
-_PIECE_BYTES = 1 << 16
+from corpuskit import __version__
+from corpuskit.formats.patience import MAX_WAIT_SECONDS, Again, FetchError, Gate, Manners, Patience, Tell
+
+__all__ = ["Again", "Answer", "Client", "FetchError", "Manners", "Patience", "Visit", "host_of", "is_public"]
+
+PIECE_BYTES = 1 << 18
+_DRAIN_SECONDS, _DRAIN_READS = 1.0, 8
+_SLOWEST_BYTES_PER_SECOND = 1024
+_MAX_REDIRECTS = 8
+_MAX_GATES = 10_000
+_REDIRECTS = {301, 302, 303, 307, 308}
+_MISSING = {404, 410}
+_TRANSIENT = {408, 425, 500, 502, 503, 504}
+_BUSY_TRIES = 4
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True)
+class Answer:
+    """The head of an answer, and its body in pieces."""
+
+    url: str
+    status: int
+    reason: str
+    fields: list[tuple[str, str]]
+    ip: str | None
+    request: bytes
+    raw: Any = field(repr=False)
+    timeout_seconds: float = 60.0
+
+    def get(self, name: str) -> str | None:
+        """Give the first header field of a name."""
+        wanted = name.lower()
+        return next((value for key, value in self.fields if key.lower() == wanted), None)
+
+    @property
+    def delimited(self) -> bool:
+        """Tell whether the end of the body can be told from a cut."""
+        return self.length is not None or bool(self.raw.chunked)
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length, where it says one."""
+        text = self.get("content-length") or ""
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the body as it comes, transfer coding undone. Raises Again where it breaks off or trickles."""
+        start, came = time.monotonic(), 0
+        while piece := self._next():
+            yield piece
+            came += len(piece)
+            took = time.monotonic() - start
+            if took > self.timeout_seconds:
+                if came < took * _SLOWEST_BYTES_PER_SECOND:
+                    raise Again(f"only {came} bytes in {took:.0f} s", slow=True)
+                start, came = time.monotonic(), 0
+
+    def _next(self) -> bytes:
+        # `read1` gives what has come; `read` would wait for the whole piece, however slowly it comes.
+        with translated(self.url):
+            return bytes(self.raw.read1(PIECE_BYTES, decode_content=False))
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """One HTTP response. `media_type` is lower-case and without parameters, "" where none is given."""
+class Visit:
+    """An answer with its body, and the redirects that led to it."""
 
+    url: str
     status: int
-    media_type: str
-    charset: str | None
-    codings: tuple[str, ...]  # as to be undone: transfer codings first
-    body: bytes  # as sent
+    reason: str
+    fields: list[tuple[str, str]]
+    body: bytes
+    cut: bool
+    ip: str | None
+    request: bytes
+    hops: tuple[Visit, ...] = ()
 
 
-def parse_response(block: bytes) -> Response | None:
-    """Split a response into head and body; None where the bytes do not begin with a status line."""
-    status = _STATUS.match(block)
-    if not status:
+class Client:
+    """Ask servers; may be shared by threads. `tell` hears of every try that failed and will be repeated."""
+
+    def __init__(self, manners: Manners, tell: Tell | None = None) -> None:
+        from corpuskit.formats.http_connections import Pools
+
+        self.manners, self._tell = manners, tell or (lambda name, **facts: None)
+        self._pools = Pools(manners)
+        self._gates: dict[str, Gate] = {}
+        self._lock = threading.Lock()
+        agent = f"corpuskit/{__version__}"
+        self.agent = agent + (f" ({' '.join(manners.contact.split())})" if manners.contact else "")
+
+    def get(self, url: str, *, max_bytes: int = 64 << 20) -> bytes:
+        """Give a small document whole. Raises FetchError."""
+
+        def once() -> bytes:
+            with self.open(url) as answer:
+                if answer.status != 200:
+                    raise FetchError(url, f"expected status 200, got {answer.status}", "refused", answer.status)
+                return _whole(answer, url, max_bytes)
+
+        return self.patiently(url, once)
+
+    def get_range(self, url: str, offset: int, length: int) -> bytes:
+        """Give exactly these bytes of a file. Raises FetchError."""
+        wanted = {"Range": f"bytes={offset}-{offset + length - 1}"}
+
+        def once() -> bytes:
+            with self.open(url, wanted) as answer:
+                if answer.status == 416:
+                    raise FetchError(url, f"ends before byte {offset + length}", "mismatch", 416)
+                if answer.status != 206 or not (answer.get("content-range") or "").startswith(f"bytes {offset}-"):
+                    raise FetchError(
+                        url,
+                        f"expected bytes {offset}-{offset + length - 1} (206), got status {answer.status}",
+                        "refused",
+                    )
+                data = _whole(answer, url, length)
+            if len(data) != length:
+                raise FetchError(url, f"expected {length} bytes from {offset}, got {len(data)}", "mismatch")
+            return data
+
+        return self.patiently(url, once)
+
+    def size(self, url: str) -> int:
+        """Ask for the size of a file in bytes. Raises FetchError."""
+
+        def once() -> int:
+            with self.open(url, method="HEAD") as answer:
+                if answer.status != 200 or answer.length is None:
+                    raise FetchError(url, f"does not say its size (status {answer.status})", "refused", answer.status)
+                return answer.length
+
+        return self.patiently(url, once)
+
+    def visit(self, url: str, *, max_bytes: int, may_follow: Callable[[str], bool] | None = None) -> Visit:
+        """Get a page with whatever status it has, redirects followed and kept.
+
+        A redirect that `may_follow` refuses is the page. Raises FetchError where no answer comes, and for 5xx and 429.
+        """
+
+        def once() -> Visit:
+            hops: list[Visit] = []
+            at = url
+            while True:
+                with _redirected(url, at), self.ask(at) as answer:
+                    visit = _visit(answer, max_bytes, tuple(hops))
+                goes_to = _target(answer)
+                if goes_to is None or (may_follow is not None and not may_follow(goes_to)):
+                    return visit
+                if len(hops) == _MAX_REDIRECTS:
+                    raise FetchError(url, f"redirects more than {_MAX_REDIRECTS} times", "refused", answer.status)
+                hops.append(visit)
+                at = goes_to
+
+        return self.patiently(url, once)
+
+    @contextlib.contextmanager
+    def open(self, url: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Iterator[Answer]:
+        """Ask once, following redirects. Raises Again for what another try may mend, FetchError for a refusal.
+
+        The answer's status is one of 2xx, 304 and 416.
+        """
+        at = url
+        for _ in range(_MAX_REDIRECTS + 1):
+            with _redirected(url, at), self.ask(at, headers, method=method) as answer:
+                goes_to = _target(answer)
+                if goes_to is None:
+                    self._refused(answer, url)
+                    yield answer
+                    return
+            at = goes_to
+        raise FetchError(url, f"redirects more than {_MAX_REDIRECTS} times, last to {at}", "refused")
+
+    @contextlib.contextmanager
+    def ask(self, url: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Iterator[Answer]:
+        """Ask once, redirects not followed. Raises Again, also for statuses that mean "later", and FetchError."""
+        host = self._allowed(url)
+        sent = {"User-Agent": self.agent, "Accept": "*/*", "Accept-Encoding": "identity", **(headers or {})}
+        with self._gate(host):
+            with translated(url):
+                raw, ip = self._pools.request(method, url, sent, own=host in self.manners.own_hosts)
+            try:
+                answer = Answer(
+                    url,
+                    raw.status,
+                    raw.reason or "",
+                    list(raw.headers.iteritems()),
+                    ip,
+                    _request_head(method, url, sent),
+                    raw,
+                    self.manners.timeout_seconds,
+                )
+                self._later(answer, host)
+                yield answer
+            finally:
+                _finish(raw)
+
+    def patiently(self, url: str, once: Callable[[], _Result]) -> _Result:
+        """Call `once` until it does not raise Again, or patience ends with a FetchError."""
+        patience = Patience(url, self.manners, self._tell)
+        while True:
+            try:
+                return once()
+            except Again as failure:
+                patience.wait(failure)
+
+    def patience(self, url: str) -> Patience:
+        """Give a fresh count of tries."""
+        return Patience(url, self.manners, self._tell)
+
+    def tell(self, name: str, **facts: Any) -> None:
+        """Pass an event on."""
+        self._tell(name, **facts)
+
+    def _allowed(self, url: str) -> str:
+        host = host_of(url)
+        if host is None:
+            raise FetchError(url, "is no http or https address", "refused")
+        manners = self.manners
+        known = host in manners.own_hosts or not manners.hosts or host.rpartition(":")[0] in manners.hosts
+        if not known:
+            allowed = ", ".join(sorted(manners.hosts | manners.own_hosts))
+            raise FetchError(url, f"is on another host than {allowed}", "refused")
+        return host
+
+    def _later(self, answer: Answer, host: str) -> None:
+        """Raise Again for statuses that ask to come back, and let everybody wait who asks this host."""
+        busy = answer.status in self.manners.busy
+        if not busy and answer.status not in _TRANSIENT:
+            return
+        wait = _retry_after(answer.get("retry-after"))
+        self._gate(host).hold(min(max(wait or 0.0, 1.0), MAX_WAIT_SECONDS))
+        raise Again(f"status {answer.status} {answer.reason}".rstrip(), wait=wait, busy=busy, status=answer.status)
+
+    def _refused(self, answer: Answer, url: str) -> None:
+        status = answer.status
+        if status < 300 or status in (304, 416):
+            return
+        kind = "missing" if status in _MISSING else "refused" if status < 500 else "unreachable"
+        raise FetchError(url, f"status {status} {answer.reason}".rstrip(), kind, status)
+
+    def _gate(self, host: str) -> Gate:
+        with self._lock:
+            if host not in self._gates:
+                if len(self._gates) >= _MAX_GATES:  # lists of URLs name millions of hosts
+                    self._gates = {name: gate for name, gate in self._gates.items() if not gate.idle}
+                self._gates[host] = Gate(self.manners.connections, self.manners.gap_seconds)
+            return self._gates[host]
+
+
+def host_of(url: str) -> str | None:
+    """Give "name:port" of an http or https address, lower-case; None where it is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
         return None
-    end = _HEAD_END.search(block, status.end(), _MAX_HEAD_BYTES)
-    head, body = (block[: end.start()], block[end.end() :]) if end else (block, b"")
-    fields = header_fields(head)
-    kind, _, parameters = fields.get("content-type", "").partition(";")
-    charset = _CHARSET.search(parameters)
-    codings = [*_words(fields, "transfer-encoding"), *reversed(_words(fields, "content-encoding"))]
-    return Response(int(status[1]), kind.strip().lower(), charset[1] if charset else None, tuple(codings), body)
+    if not parts.hostname or parts.username is not None or parts.password is not None:
+        return None
+    return f"{parts.hostname.rstrip('.')}:{port}"
 
 
-def header_fields(head: bytes) -> dict[str, str]:
-    """Read header lines behind a first line, names in lower case; of repeated ones the first counts."""
-    fields: dict[str, str] = {}
-    last = ""
-    for raw in head.split(b"\n")[1:]:
-        line = raw.rstrip(b"\r")
-        if line[:1] in (b" ", b"\t") and last:  # an obsolete folded line
-            fields[last] += " " + _text(line).strip()
-            continue
-        name, colon, value = line.partition(b":")
-        last = _text(name).strip().lower() if colon else ""
-        if last in fields:
-            last = ""
-        elif last:
-            fields[last] = _text(value).strip()
-    return fields
+def is_public(address: str) -> bool:
+    """Tell whether an IP address is one that the public network routes."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return ip.is_global and not ip.is_multicast
 
 
-def decode_body(response: Response, max_bytes: int) -> tuple[bytes, str | None]:
-    """Undo the body's codings; give at most `max_bytes` of it, and what was wrong.
+@contextlib.contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Turn what urllib3 raises into Again or FetchError, in plain words."""
+    from corpuskit.formats.http_connections import translate
 
-    That is None, "truncated" (the body breaks off: what came is given), "too_large" (cut at `max_bytes`) or
-    "encoding" (a coding that is not known, or whose data is damaged: what came is given).
-    """
-    body, problem = response.body, None
-    for coding in response.codings:
-        if coding in ("", "identity", "none"):
-            continue
-        if coding == "chunked":
-            body, trouble = _dechunk(body)
-        elif coding in ("gzip", "x-gzip", "deflate", "br", "zstd"):
-            body, trouble = _inflate(body, coding, max_bytes)
-        else:
-            return b"", "encoding"
-        problem = problem or trouble
-    return (body[:max_bytes], problem or "too_large") if len(body) > max_bytes else (body, problem)
-
-
-def _dechunk(body: bytes) -> tuple[bytes, str | None]:
-    if not _CHUNK_SIZE.match(body):
-        return body, None  # stored decoded: common
-    parts: list[bytes] = []
-    at = 0
-    while size := _CHUNK_SIZE.match(body, at):
-        length = int(size[1], 16)
-        if length == 0:
-            return b"".join(parts), None
-        parts.append(body[size.end() : size.end() + length])
-        at = size.end() + length
-        at += 2 if body[at : at + 2] == b"\r\n" else 1 if body[at : at + 1] == b"\n" else 0
-    return b"".join(parts), "truncated" if at >= len(body) else "encoding"
-
-
-def _inflate(body: bytes, coding: str, max_bytes: int) -> tuple[bytes, str | None]:
-    if not body:
-        return b"", None
-    if coding == "gzip" or coding == "x-gzip":
-        if body[:2] != b"\x1f\x8b":
-            return body, None  # stored decoded: common
-        pieces = _zlib_pieces(body, 31)
-    elif coding == "deflate":
-        try:  # RFC 9110 says zlib; some servers send it bare
-            zlib.decompressobj().decompress(body[:512])
-            pieces = _zlib_pieces(body, 15)
-        except zlib.error:
-            pieces = _zlib_pieces(body, -15)
-    else:
-        pieces = _fastwarc_pieces(body, coding)
-    return _gather(body, pieces, max_bytes)
-
-
-def _gather(body: bytes, pieces: Iterator[bytes | None], max_bytes: int) -> tuple[bytes, str | None]:
-    """Join pieces up to `max_bytes`; None among them says that the data ended too early."""
-    got: list[bytes] = []
-    size = 0
     try:
-        for piece in pieces:
-            if piece is None:
-                return b"".join(got), "truncated"
-            got.append(piece)
-            size += len(piece)
-            if size > max_bytes:
-                return b"".join(got)[:max_bytes], "too_large"
-    except (zlib.error, OSError, ValueError):
-        # Nothing decoded and it reads as text: it was stored decoded.
-        if not got and b"\0" not in body[:1024] and body.lstrip()[:1] == b"<":
-            return body, None
-        return b"".join(got), "encoding"
-    return b"".join(got), None
+        yield
+    except (Again, FetchError):
+        raise
+    except Exception as error:
+        found = translate(error, url)
+        if found is None:
+            raise
+        raise found from None
 
 
-def _zlib_pieces(body: bytes, window_bits: int) -> Iterator[bytes | None]:
-    inflater, data = zlib.decompressobj(window_bits), body
-    while data and not inflater.eof:
-        yield inflater.decompress(data, _PIECE_BYTES)
-        data = inflater.unconsumed_tail
-        if not data and inflater.eof and inflater.unused_data[:2] == b"\x1f\x8b":  # several members
-            data, inflater = inflater.unused_data, zlib.decompressobj(window_bits)
-    if not inflater.eof:
-        yield None
-
-
-def _fastwarc_pieces(body: bytes, coding: str) -> Iterator[bytes | None]:
-    from fastwarc.stream_io import BrotliReader, ZstdReader
-
-    reader = (BrotliReader if coding == "br" else ZstdReader)(io.BytesIO(body))
-    while piece := reader.read(_PIECE_BYTES):
-        yield piece
-
-
-def _words(fields: dict[str, str], name: str) -> list[str]:
-    return [word.strip().lower() for word in fields.get(name, "").split(",") if word.strip()]
-
-
-def _text(data: bytes) -> str:
+@contextlib.contextmanager
+def _redirected(url: str, at: str) -> Iterator[None]:
+    """Let an error behind a redirect name both addresses."""
     try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+        yield
+    except FetchError as error:
+        if error.url != at or at == url:
+            raise
+        raise FetchError(url, f"redirects to {at}, which {error.cause}", error.kind, error.status) from None
+
+
+def _target(answer: Answer) -> str | None:
+    """Give where an answer redirects to, absolute and without its fragment."""
+    location = answer.get("location")
+    if answer.status not in _REDIRECTS or not location:
+        return None
+    try:
+        return urljoin(answer.url, location.strip()).partition("#")[0]
+    except ValueError:
+        raise FetchError(answer.url, f"redirects to what is no address: {location[:200]}", "refused") from None
+
+
+def _whole(answer: Answer, url: str, max_bytes: int) -> bytes:
+    if not answer.delimited:
+        raise Again("the answer does not say how long it is, so that a cut could not be told")
+    data = bytearray()
+    for piece in answer.pieces():
+        data += piece
+        if len(data) > max_bytes:
+            raise FetchError(url, f"is longer than {max_bytes} bytes", "too_large", answer.status)
+    return bytes(data)
+
+
+def _visit(answer: Answer, max_bytes: int, hops: tuple[Visit, ...]) -> Visit:
+    data, cut = bytearray(), False
+    for piece in answer.pieces():
+        data += piece
+        if len(data) > max_bytes:
+            del data[max_bytes:]
+            cut = True
+            break
+    if not data and not answer.delimited:  # a head that is cut looks like one that has ended
+        raise Again("the answer ended in its head")
+    return Visit(
+        answer.url, answer.status, answer.reason, answer.fields, bytes(data), cut, answer.ip, answer.request, hops
+    )
+
+
+def _finish(raw: Any) -> None:
+    """Give the connection back for the next request where little is left to read and comes at once, else close it."""
+    with contextlib.suppress(Exception):
+        left = raw.length_remaining
+        if left is not None and left <= PIECE_BYTES:
+            if left and raw.connection is not None and raw.connection.sock is not None:
+                raw.connection.sock.settimeout(_DRAIN_SECONDS)
+            for _ in range(_DRAIN_READS):
+                if not raw.read1(PIECE_BYTES, decode_content=False):
+                    raw.release_conn()
+                    return
+    with contextlib.suppress(Exception):
+        raw.close()
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Read Retry-After, seconds or a date (RFC 9110, 10.2.3); None where it says nothing."""
+    if not value:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _request_head(method: str, url: str, headers: Mapping[str, str]) -> bytes:
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {parts.netloc}", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
+    return "\r\n".join(lines).encode("utf-8", "replace")

@@ -25,7 +25,7 @@ from corpuskit.formats.sample_source import modules
 from corpuskit.formats.sample_warc import Crawl, Response
 from corpuskit.formats.sample_wiki import NAMESPACES, wiki
 
-WIKI, CRAWL, ABOUT = "python-docs.xml.bz2", "python-pydoc.warc.gz", "about.json"
+WIKI, CRAWL = "python-docs.xml.bz2", "python-pydoc.warc.gz"
 LICENSE = "PSF-2.0"
 #: Addresses that nobody owns (RFC 2606).
 _WIKI_BASE = "https://python-docs.example/wiki/Main_Page"
@@ -52,8 +52,8 @@ _PAGE = """\
 """
 
 
-def write_sample(out: Path, limit_pages: int | None = None) -> None:
-    """Write the wiki export, the crawl, and what is known about them into a folder; at most so many pages in each.
+def write_sample(out: Path, limit_pages: int | None = None) -> dict[str, dict[str, str]]:
+    """Write the wiki export and the crawl into a folder, at most so many pages in each; give what is known of them.
 
     Raises Unavailable where this Python lacks its sources or cannot run itself.
     """
@@ -66,11 +66,10 @@ def write_sample(out: Path, limit_pages: int | None = None) -> None:
         lines.seek(0)
         with (out / CRAWL).open("wb") as file:
             _crawl(Crawl(file, _midnight(date), _crawl_info()), [json.loads(line) for line in lines])
-    about = {
+    return {
         name: {"source": name.partition(".")[0], "url": _MANUAL, "license": LICENSE, "date": date}
         for name in (WIKI, CRAWL)
     }
-    (out / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 def documentation_date() -> str:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from corpuskit.formats.document import Origin, Reading, Row, json_text
-from corpuskit.formats.http import Response, decode_body, header_fields, parse_response
 from corpuskit.formats.opening import PROBLEMS, ByteStream
+from corpuskit.formats.response import Response, decode_body, header_fields, parse_response
 from corpuskit.text.charset import Decoded, decode
 from corpuskit.text.html import HtmlError, html_to_text
 

@@ -12,11 +12,12 @@ The same Python gives the same bytes, wherever it is installed and whoever runs 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from corpuskit.options import option
-from corpuskit.stage import Files, Stage, Step
+from corpuskit.stage import Files, Stage, Step, Written, Yield
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,12 @@ class Options:
     limit_pages: int | None = option(None, "Stop each of the two archives after so many pages.", min=1)
 
 
-def write(options: Options, out: Path) -> None:
-    """Write the two archives and `about.json` into `out`."""
+def write(options: Options, out: Path) -> Iterator[Yield]:
+    """Write the two archives into `out`."""
     from corpuskit.formats.sample import write_sample
 
-    write_sample(out, options.limit_pages)
+    for name, about in write_sample(out, options.limit_pages).items():
+        yield Written(name, about)
 
 
-STAGE = Stage(options=Options, inputs=(), steps=(Step(write, writes={"dump": Files()}),))
+STAGE = Stage(options=Options, inputs=(), steps=(Step(write, writes={"dump": Files()}),), version=2)
