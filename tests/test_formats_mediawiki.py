@@ -135,10 +135,16 @@ def test_wherever_an_export_is_cut_the_cut_is_told(data: st.DataObject) -> None:
     assert [got["error"] for got in rows(whole[:cut]) if got.get("error")] == ["truncated"]
 
 
-def test_xml_that_is_not_well_formed_gives_the_pages_before() -> None:
-    good, error = rows(dump(page(1, "a"), "<page><title>x</page>", page(2, "b")))
-    assert (good["text"], error["error"]) == ("a", "bad_xml")
-    assert "mismatched tag" in error["extra"]
+def test_xml_that_is_not_well_formed_costs_the_page_that_it_is_in() -> None:
+    good, error, behind = rows(dump(page(1, "a"), "<page><id>7</id><title>x</page>", page(2, "b")))
+    assert (good["text"], error["error"], behind["text"]) == ("a", "bad_xml", "b")
+    assert error["extra"] == '{"detail":"mismatched tag in page 7"}'
+
+
+def test_a_page_without_its_end_costs_no_other_page() -> None:
+    for torn in (page(7, "x")[:-9], page(7, "x" * 400_000)[:-40], "<page><title>" + "x" * 70, "<page", "</page>"):
+        good, error, behind = rows(dump(page(1, "a"), torn, page(2, "b")))
+        assert (good["text"], error["error"], behind["text"]) == ("a", "bad_xml", "b"), torn[-40:]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 from collections.abc import Callable
 
 import pytest
@@ -64,8 +65,9 @@ def test_damaged_data_is_corrupt(kind: str, at: int) -> None:
     assert whole(bytes(member))[1] == "corrupt"
 
 
-def test_reading_goes_on_at_the_next_gzip_member_behind_a_damage() -> None:
-    members = [gzip.compress(b"record %d " % number * 50) for number in range(20)]
+@pytest.mark.parametrize("kind", ["gzip", "bz2"])
+def test_reading_goes_on_at_the_next_member_behind_a_damage(kind: str) -> None:
+    members = [COMPRESSORS[kind](b"record %d " % number * 50) for number in range(20)]
     members[7] = members[7][:15] + b"\xff" * (len(members[7]) - 15)
     stream = ByteStream(io.BytesIO(b"".join(members)))
     before = b"".join(iter(stream.read, b""))
@@ -75,6 +77,31 @@ def test_reading_goes_on_at_the_next_gzip_member_behind_a_damage() -> None:
     behind = b"".join(iter(stream.read, b""))
     assert behind.startswith(b"record 8 ")
     assert (behind.count(b"record 19 "), stream.problem, stream.resume()) == (50, None, False)
+
+
+def test_where_a_bz2_stream_is_damaged_is_told_and_two_in_a_row_are_two_problems() -> None:
+    members = [bz2.compress(b"record %d " % number * 50) for number in range(5)]
+    for number in (2, 3):
+        members[number] = members[number][:20] + b"\xff" * (len(members[number]) - 20)
+    places = [sum(map(len, members[:number])) for number in range(6)]
+    stream = ByteStream(io.BytesIO(b"".join(members)))
+    told, out = [], [b"".join(iter(stream.read, b""))]
+    while stream.problem:
+        told.append((stream.problem, stream.damage))
+        assert stream.resume()
+        out.append(b"".join(iter(stream.read, b"")))
+    assert told == [("corrupt", (places[2], places[3])), ("corrupt", (places[3], places[4]))]
+    assert b"".join(out) == b"".join(b"record %d " % number * 50 for number in (0, 1, 4))
+
+
+def test_the_beginning_of_a_bz2_stream_is_found_wherever_the_pieces_of_the_file_end() -> None:
+    noise = random.Random(1).randbytes(70_000)
+    first, second = bz2.compress(noise), bz2.compress(b"second")
+    for size in range(65_526 - 12, 65_536 + 12):
+        broken = first[:size] + second
+        stream = ByteStream(io.BytesIO(broken))
+        assert (stream.read(), stream.problem, stream.damage) == (b"", "corrupt", (0, size))
+        assert (stream.resume(), stream.read(), stream.problem) == (True, b"second", None)
 
 
 def test_plain_bytes_pass_through() -> None:

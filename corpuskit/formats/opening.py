@@ -4,17 +4,21 @@ Python's readers and raw decompressor objects are silent about a good part of wh
 follows the last stream, raw objects say nothing about a missing end, python-zstandard's reader returns what it has.
 `ByteStream` says it: `problem` is None only when every compressed member ended as its format wants and nothing but
 zero padding followed. A file cut exactly between two members looks whole to any reader: only its content can tell.
+
+Behind a damage gzip and bz2 go on at the next member. No bz2 stream is fed bytes from behind the beginning of the
+next one, so what comes out of it depends on its own bytes alone: a file read in parts gives what it gives as a whole.
 """
 
 from __future__ import annotations
 
 import bz2
+import io
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 _CHUNK_BYTES = 65_536
 _PIECE_BYTES = 1 << 20  # the most that one step decompresses (zstd has no such bound: see _Zstd)
@@ -94,28 +98,95 @@ class _Zstd:
 
 _MEMBERS: dict[str, Callable[[], Any]] = {
     "gzip": _Gzip,
-    "bz2": bz2.BZ2Decompressor,
     "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES),
     "zstd": _Zstd,
 }
+
+
+class _Bz2Regions:
+    """The raw bytes of a bz2 file, in regions that begin where a stream with data begins.
+
+    The pieces of a region are of one size, counted from its beginning, and never reach into the next one.
+    """
+
+    def __init__(self, raw: BinaryIO, head: bytes, base: int) -> None:
+        self._raw, self._data, self._at = raw, head, 0
+        self._base = base  # where in the file `_data` begins
+        self._fresh = True  # at the beginning of a region
+        self._over = False
+        self.start = base
+        self.more = False  # another region follows
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the next piece begins."""
+        return self._base + self._at
+
+    def piece(self) -> bytes:
+        """Give the next piece of the region; b"" at its end."""
+        if self.more:
+            return b""
+        while not self._over and len(self._data) - self._at < _CHUNK_BYTES + BZ2_MAGIC_BYTES:
+            more = self._raw.read(_CHUNK_BYTES)
+            self._over = not more
+            self._base += self._at
+            self._data, self._at = self._data[self._at :] + more, 0
+        bound = min(self._at + _CHUNK_BYTES, len(self._data))
+        end = find_bz2(self._data, self._at + self._fresh, bound)
+        self.more = end is not None
+        piece = self._data[self._at : bound if end is None else end]
+        self._at += len(piece)
+        self._fresh = False
+        return piece
+
+    def advance(self) -> bool:
+        """Go to the next region, from wherever in this one; False at the end of the file."""
+        while not self.more and self.piece():
+            pass
+        if not self.more:
+            return False
+        self.more, self._fresh, self.start = False, True, self.offset
+        return True
+
+
+BZ2_MAGIC_BYTES = 10
+
+
+def find_bz2(data: bytes, start: int = 0, stop: int | None = None) -> int | None:
+    """Find where a bz2 stream with data begins, in front of `stop`: `BZh`, a digit, and the mark of a block."""
+    limit = len(data) if stop is None else min(len(data), stop + BZ2_MAGIC_BYTES - 1)
+    at = start + 3
+    while (at := data.find(b"1AY&SY", at + 1, limit)) >= 0:
+        if data[at - 4 : at - 1] == b"BZh" and data[at - 1] in b"123456789":
+            return at - 4
+    return None
 
 
 class ByteStream:
     """The decompressed bytes of a file: gzip, bz2, xz and zstd are told by their first bytes.
 
     `compression` names the format or is None, `position` counts the bytes handed out. `problem` is one of
-    `PROBLEMS` or None; it is final once `read` has returned b"" and `resume` False.
+    `PROBLEMS` or None; it is final once `read` has returned b"" and `resume` False. Of bz2 `damage` tells between
+    which bytes of the file the last problem lies. `base` is where in the file `raw` begins; with `part`, `raw` ends
+    where another bz2 stream begins.
     """
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: BinaryIO, *, base: int = 0, part: bool = False) -> None:
         self._raw = raw
+        self._base, self._part = base, part
         self._head = raw.read(_CHUNK_BYTES)
         self.compression = next((name for name, magic in _MAGIC.items() if self._head.startswith(magic)), None)
         self.problem: str | None = None
+        self.damage: tuple[int, int] | None = None
         self.position = 0
         self._held, self._at = b"", 0
         self._broken = False
-        self._pieces = self._plain() if self.compression is None else self._members(self.compression)
+        if self.compression is None:
+            self._pieces = self._plain()
+        elif self.compression == "bz2":
+            self._pieces = self._bz2_streams()
+        else:
+            self._pieces = self._members(self.compression)
 
     def read(self, size: int = _PIECE_BYTES) -> bytes:
         """Give the next bytes, at most `size`; b"" at the end, or where the data is damaged (see `resume`)."""
@@ -140,15 +211,15 @@ class ByteStream:
         return self._held[:size]
 
     def resume(self) -> bool:
-        """Go on behind a damage, at the next gzip member that decompresses; False where there is nothing to go on with.
+        """Go on behind a damage, at the next gzip member or bz2 stream; False where there is nothing to go on with.
 
-        The bytes before and after do not join. `problem` is then about what comes.
+        The bytes before and after do not join. `problem` is then about what comes, which may be damaged at once.
         """
         if not self._broken:
             return False
         self._broken, self.problem = False, None
         self._held, self._at = self._next(), 0
-        return bool(self._held)
+        return bool(self._held) or self.problem is not None
 
     def close(self) -> None:
         """Close the file."""
@@ -208,6 +279,41 @@ class ByteStream:
                 return
             member = _MEMBERS[compression]()
 
+    def _bz2_streams(self) -> Iterator[bytes | None]:
+        """Decompress stream after stream; yields None where data is damaged and reading may go on."""
+        regions = _Bz2Regions(self._raw, self._head, self._base)
+        while True:
+            self.problem = yield from self._bz2_region(regions)
+            start, more = regions.start, regions.advance()
+            if self.problem:
+                self.damage = (start, regions.offset)
+            if not more:
+                return
+            if self.problem:
+                yield None
+
+    def _bz2_region(self, regions: _Bz2Regions) -> Generator[bytes, None, str | None]:
+        """Decompress one stream, and those without data behind it; returns what is wrong with it."""
+        data = regions.piece()
+        while True:
+            member = bz2.BZ2Decompressor()
+            while not member.eof:
+                if member.needs_input and not data and not (data := regions.piece()):
+                    return "corrupt" if regions.more or self._part else "truncated"
+                try:
+                    piece = member.decompress(data, _PIECE_BYTES)
+                except (OSError, ValueError, EOFError):
+                    return "corrupt"
+                data = b""
+                yield piece
+            data = member.unused_data.lstrip(b"\0")
+            while len(data) < _LONGEST_MAGIC and (more := regions.piece()):
+                data = (data + more).lstrip(b"\0")
+            if not data:
+                return None
+            if not data.startswith(_MAGIC["bz2"]):
+                return "trailing_garbage"
+
     def _behind_padding(self, data: bytes) -> bytes:
         """Skip zero bytes, which tapes and xz leave between members; give what follows, enough of it to be told."""
         data = data.lstrip(b"\0")
@@ -244,6 +350,32 @@ def _errors() -> tuple[type[BaseException], ...]:
     return (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError, *extra)
 
 
-def open_bytes(path: Path) -> ByteStream:
-    """Open a file as a stream of decompressed bytes. Raises OSError where it cannot be opened."""
-    return ByteStream(path.open("rb"))
+class _Section(io.RawIOBase):
+    """A file from its present position up to `end`."""
+
+    def __init__(self, file: BinaryIO, end: int) -> None:
+        self._file, self._end = file, end
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._end - self._file.tell())
+        return self._file.read(left if size < 0 else min(size, left))
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def open_bytes(path: Path, start: int = 0, end: int | None = None) -> ByteStream:
+    """Open a file as a stream of decompressed bytes. Raises OSError where it cannot be opened.
+
+    `start` and `end` cut a part out of it, which begins and ends where bz2 streams begin; without `end` it reaches to
+    the end of the file.
+    """
+    file = path.open("rb")
+    file.seek(start)
+    if end is None:
+        return ByteStream(file, base=start)
+    return ByteStream(cast("BinaryIO", _Section(file, end)), base=start, part=True)

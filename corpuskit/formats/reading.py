@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from corpuskit.errors import UsageError
 from corpuskit.formats.document import Origin, Reading, Row
 from corpuskit.formats.opening import open_bytes
-from corpuskit.formats.sniff import HEAD_BYTES, sniff
+from corpuskit.formats.sniff import HEAD_BYTES, Kind, sniff
 
 
-def read_rows(path: Path, origin: Origin, reading: Reading) -> Iterator[Row]:
+def read_rows(
+    path: Path, origin: Origin, reading: Reading, *, part: str = "", pages: Sequence[str] = ()
+) -> Iterator[Row]:
     """Give a row for everything in the file: documents, and rows marked with `drop` or `error` (see `REASONS`).
 
+    `part` is a `multistream.Part` in words; of a MediaWiki export only the `pages` asked for are read, if any.
     Memory is bounded by a few records of `reading.max_record_bytes`, whatever the size of the file. Raises OSError
-    where the file cannot be opened, UsageError for a table without the text column.
+    where the file cannot be opened, UsageError for a table without the text column, or pages of another kind of file.
     """
+    if part or pages:
+        yield from _read_pages(path, origin, reading, part, pages)
+    else:
+        yield from _read_all(path, origin, reading)
+
+
+def _read_pages(path: Path, origin: Origin, reading: Reading, part: str, pages: Sequence[str]) -> Iterator[Row]:
+    from corpuskit.formats.multistream import Part, read_part
+    from corpuskit.formats.multistream_index import Wanted
+
+    if not part and (kind := kind_of(path)).name != "mediawiki":
+        raise not_mediawiki(path.name, kind)
+    yield from read_part(path, Part.decode(part), origin, reading, Wanted(tuple(pages)) if pages else None)
+
+
+def kind_of(path: Path) -> Kind:
+    """Tell what a file is. Raises OSError where it cannot be opened."""
+    with open_bytes(path) as stream:
+        return sniff(stream.peek(HEAD_BYTES))
+
+
+def not_mediawiki(name: str, kind: Kind) -> UsageError:
+    """Give the error for pages that are asked of another kind of file."""
+    found = kind.detail or kind.name.replace("_", " ")
+    return UsageError(name, f"expected a MediaWiki export, whose pages can be picked, found {found}", "leave it out")
+
+
+def _read_all(path: Path, origin: Origin, reading: Reading) -> Iterator[Row]:
     with open_bytes(path) as stream:
         kind = sniff(stream.peek(HEAD_BYTES))
         if kind.name == "empty":
@@ -23,6 +55,9 @@ def read_rows(path: Path, origin: Origin, reading: Reading) -> Iterator[Row]:
                 yield origin.failed(origin.name, stream.problem)
         elif kind.name == "unsupported":
             yield origin.failed(origin.name, "unsupported_kind", kind.detail)
+        elif kind.name == "multistream_index":
+            detail = "the index of a multistream dump holds no text; give it together with its dump"
+            yield origin.failed(origin.name, "unsupported_kind", detail)
         elif kind.name == "mediawiki":
             from corpuskit.formats.mediawiki import read_mediawiki
 
@@ -57,15 +92,16 @@ REASONS = {
     "http_status": "a response whose HTTP status is not 200",
     "content_type": "a response that is no HTML, or a conversion that is no plain text",
     "truncated": "the file, or a WARC record, ends in the middle; whole pages and records before are kept",
-    "corrupt": "compressed or columnar data is damaged; what comes before is kept, in a WARC also what comes behind",
+    "corrupt": "compressed or columnar data is damaged; what comes before is kept, of WARCs and dumps also the rest",
     "trailing_garbage": "bytes that are no part of the archive follow its end",
     "bad_record": "bytes of a WARC file that are no record, or one without a length",
     "bad_http": "a WARC response without an HTTP status line",
     "bad_encoding": "an HTTP body whose compression is unknown or damaged from its beginning",
-    "bad_xml": "the export is not well-formed here, or holds a DOCTYPE; the pages before are kept",
+    "bad_xml": "the export is not well-formed here, or holds a DOCTYPE; the other pages are kept",
     "bad_json": "a line that is no JSON object",
     "no_text_column": "a row without a text: the text column is absent, null or no string",
     "nested_too_deep": "markup nested so deeply that no reader of pages would show it",
     "too_large": "a record, page, line or file larger than max_record_bytes",
+    "page_not_found": "a page that --pages or --sample asked for, and that no dump holds",
     "unsupported_kind": "a file of a kind that is not read: ARC, images, archives, JSON arrays, other XML, ...",
 }

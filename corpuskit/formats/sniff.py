@@ -16,6 +16,7 @@ _BINARY = (
 )
 _PROLOGUE = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.S)
 _ROOT = re.compile(r"<(!DOCTYPE\s+)?([A-Za-z_][\w:.-]*)", re.I)
+_INDEX_LINE = re.compile(r"([0-9]{3,19}):([0-9]{1,19}):.+", re.S)
 _HTML = (
     *(
         "html",
@@ -42,8 +43,9 @@ _MAX_CONTROL_SHARE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a file is. `name` is one of mediawiki, warc, parquet, arrow_file, arrow_stream, jsonl, html, text, empty,
-    or `unsupported`, with `detail` in words. `encoding` is set where a byte-order mark tells UTF-16."""
+    """What a file is. `name` is one of mediawiki, multistream_index, warc, parquet, arrow_file, arrow_stream, jsonl,
+    html, text, empty, or `unsupported`, with `detail` in words. `encoding` is set where a byte-order mark tells
+    UTF-16."""
 
     name: str
     detail: str = ""
@@ -92,6 +94,8 @@ def _text_kind(head: bytes) -> Kind:
         return Kind("unsupported", "JSON that is not one object a line")
     if begin[0] == "[" and begin[1:].lstrip()[:1] == "{":
         return Kind("unsupported", "a JSON array; JSON Lines has one object a line")
+    if begin[0].isdigit() and _is_index(begin, len(head) < HEAD_BYTES):
+        return Kind("multistream_index")
     return Kind("text", encoding=encoding)
 
 
@@ -107,6 +111,28 @@ def _markup_kind(begin: str, declared: bool, encoding: str | None) -> Kind:
     if name in _HTML:
         return Kind("html", encoding=encoding)
     return Kind("unsupported", f"XML of another kind (<{root[2][:40]}>)")
+
+
+def begins_as_index(head: bytes) -> bool:
+    """Tell whether a file that has the name of an index begins as one."""
+    return _INDEX_LINE.match(head.partition(b"\n")[0].decode("utf-8", "replace")) is not None
+
+
+def _is_index(text: str, whole: bool) -> bool:
+    """Tell whether all lines are `offset:page id:title`, offsets and ids rising as in a dump.
+
+    The first stream of a dump is longer than 100 bytes, which keeps out logs that begin with the time.
+    """
+    lines = text.split("\n")
+    if not whole or not lines[-1]:
+        lines.pop()
+    offset, page = 100, -1
+    for line in lines:
+        found = _INDEX_LINE.fullmatch(line)
+        if not found or int(found[1]) < offset or int(found[2]) <= page:
+            return False
+        offset, page = int(found[1]), int(found[2])
+    return bool(lines)
 
 
 def _has_object_line(text: str, whole: bool) -> bool:

@@ -22,7 +22,8 @@ _AFTER_OPENING = re.compile(r"([(（])(?: ?\x01 ?[,;:，；、]?)+ ?")
 _BEFORE_CLOSING = re.compile(r"[,;:，；、]? ?\x01 ?(?=[)）])")
 _BETWEEN_COMMAS = re.compile(r"([,;，；、]) ?\x01 ?[,;，；、]")
 _BEFORE_MARK = re.compile(r" ?\x01 ?(?=[,.;:!?，。；：！？、])")
-_SPACES = re.compile(r"[ \t\u00a0]+")
+_BEHIND = re.compile(r"\x01[ ,;:/–—、，；\x01-]*[)）\]]")  # without it none of the patterns for closing has work
+_SPACES = re.compile(r"[ \t\u00a0]{2,}|[\t\u00a0]")  # single spaces stay: most of what is read
 _VERBATIM = re.compile(r"\x02(\d+)\x03")
 
 
@@ -61,7 +62,7 @@ def tidy(text: str, verbatim: list[str]) -> str:
             out.append(prefix + line)
             levels.append(9)
     _drop_empty_sections(out, levels, 1)
-    joined = re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip("\n")
+    joined = re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip()
     return _VERBATIM.sub(lambda held: verbatim[int(held[1])], joined).strip() if verbatim else joined
 
 
@@ -77,7 +78,8 @@ def _line(line: str) -> str:
         line = _without_quotes(line)
     if "__" in line:
         line = _MAGIC.sub(lambda word: "" if word[0] == word[0].upper() else word[0], line)
-    line = _LEFTOVER.sub("", line)
+    if "{" in line or "}" in line or "[" in line or "]" in line:
+        line = _LEFTOVER.sub("", line)
     if "&" in line:
         line = _ENTITY.sub(lambda entity: html.unescape(entity[0]), line)
     line = _SPACES.sub(" ", line.replace(CELL, "|"))
@@ -86,9 +88,12 @@ def _line(line: str) -> str:
 
 def _without_holes(line: str) -> str:
     line = _HOLES.sub(HOLE, line)
-    line = _PARENTHESES.sub("", line)
+    closing = _BEHIND.search(line) is not None
+    if closing:
+        line = _PARENTHESES.sub("", line)
     line = _AFTER_OPENING.sub(r"\1", line)
-    line = _BEFORE_CLOSING.sub("", line)
+    if closing:
+        line = _BEFORE_CLOSING.sub("", line)
     line = _BETWEEN_COMMAS.sub(r"\1", line)
     line = _BEFORE_MARK.sub("", line)
     return _SPACES.sub(" ", line.replace(HOLE, ""))
