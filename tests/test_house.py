@@ -14,14 +14,15 @@ import pytest
 
 HOME = Path(__file__).parents[1] / "corpuskit"
 FLOORS = {
-    0: ["errors", "schema"],
-    1: ["text", "formats", "sketch", "tokens", "lm"],
-    2: ["stage", "options"],
+    0: ["errors", "schema", "lean"],
+    1: ["text", "formats", "sketch", "tokens", "lm", "sources"],
+    2: ["stage", "options", "network"],
     3: ["stages"],
     4: [
         "storage",
         "dataset",
         "shardfile",
+        "tally",
         "task",
         "catalog",
         "plan",
@@ -73,7 +74,7 @@ def test_stages_import_the_floors_below_and_never_each_other(file: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("library", "rooms"), [("click", {"cli"}), ("ray", {"executors"}), ("torch", {"lm"}), ("datasets", set())]
+    ("library", "rooms"), [("click", {"cli"}), ("ray", {"executors"}), ("torch", {"lm"}), ("datasets", {"sources"})]
 )
 def test_some_libraries_have_one_room(library: str, rooms: set[str]) -> None:
     users = {room(file) for file in FILES if any(m.split(".")[0] == library for m in imports(file))}

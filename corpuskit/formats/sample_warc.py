@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-import struct
 import uuid
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,7 +11,8 @@ from email.utils import format_datetime
 from typing import BinaryIO
 from urllib.parse import urljoin
 
-Headers = list[tuple[str, str]]
+from corpuskit.formats.warc_writer import Fields, gzip_member, header_lines, iso, record, sha1
+
 _REVISIT = "http://netpreserve.org/warc/1.0/revisit/identical-payload-digest"
 _AGENT = "corpuskit"
 _LINK = re.compile(r'<a href="([^"#]+)"')
@@ -28,7 +25,7 @@ class Response:
     status: str
     content_type: str
     body: bytes
-    headers: Headers = field(default_factory=list)
+    headers: Fields = field(default_factory=list)
     chunked: bool = False
     gzipped: bool = False
 
@@ -43,27 +40,27 @@ class Response:
         else:
             sent = body
             headers.append(("Content-Length", str(len(body))))
-        return f"HTTP/1.1 {self.status}\r\n".encode() + _lines(headers) + b"\r\n" + sent, body
+        return f"HTTP/1.1 {self.status}\r\n".encode() + header_lines(headers) + b"\r\n" + sent, body
 
 
 class Crawl:
     """Writes captures one after the other, a second apart from each other, beginning at `date`."""
 
-    def __init__(self, out: BinaryIO, date: datetime, about: Headers) -> None:
+    def __init__(self, out: BinaryIO, date: datetime, about: Fields) -> None:
         self.out, self.date = out, date
         self.first: dict[bytes, tuple[str, str, datetime]] = {}  # what a revisit refers to, by payload digest
-        self.info = self._record("warcinfo", "", "application/warc-fields", _lines(about), [])
+        self.info = self._record("warcinfo", "", "application/warc-fields", header_lines(about), [])
 
     def capture(self, url: str, answer: Response, via: str | None = None) -> None:
         """Write the records of one capture: request, response (a revisit where its payload came before), metadata."""
         self.date += timedelta(seconds=1)
         host, _, path = url.partition("://")[2].partition("/")
         asked = [("Host", host), ("User-Agent", _AGENT), ("Accept", "text/html, */*;q=0.5"), ("Connection", "close")]
-        request = f"GET /{path} HTTP/1.1\r\n".encode() + _lines(asked) + b"\r\n"
+        request = f"GET /{path} HTTP/1.1\r\n".encode() + header_lines(asked) + b"\r\n"
         message, payload = answer.http(self.date)
         named = [("WARC-Warcinfo-ID", self.info)]
         # Readers disagree whether the payload of a chunked message is chunked: it gets no digest.
-        digest = [] if answer.chunked else [("WARC-Payload-Digest", _sha1(payload))]
+        digest = [] if answer.chunked else [("WARC-Payload-Digest", sha1(payload))]
         known = self.first.get(payload) if answer.status.startswith("200") else None
         if known is None:
             response = self._record("response", url, "application/http; msgtype=response", message, [*named, *digest])
@@ -73,29 +70,18 @@ class Crawl:
             before, its_url, its_date = known
             head = message[: message.index(b"\r\n\r\n") + 4]
             refers = [("WARC-Profile", _REVISIT), ("WARC-Refers-To", before), ("WARC-Refers-To-Target-URI", its_url)]
-            refers += [("WARC-Refers-To-Date", _iso(its_date)), *named, *digest]
+            refers += [("WARC-Refers-To-Date", iso(its_date)), *named, *digest]
             response = self._record("revisit", url, "application/http; msgtype=response", head, refers)
         beside = [("WARC-Concurrent-To", response), *named]
         self._record("request", url, "application/http; msgtype=request", request, beside)
         found = [("via", via)] if via else []
         found += [("outlink", urljoin(url, link)) for link in _LINK.findall(answer.body.decode("utf-8", "ignore"))]
-        self._record("metadata", url, "application/warc-fields", _lines(found), beside)
+        self._record("metadata", url, "application/warc-fields", header_lines(found), beside)
 
-    def _record(self, kind: str, url: str, content_type: str, block: bytes, more: Headers) -> str:
-        name = f"<urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{kind} {url} {_sha1(block)}')}>"
-        headers = [("WARC-Type", kind), ("WARC-Record-ID", name), ("WARC-Date", _iso(self.date))]
-        headers += [("WARC-Target-URI", url)] if url else []
-        headers += [*more, ("WARC-Block-Digest", _sha1(block)), ("Content-Type", content_type)]
-        headers.append(("Content-Length", str(len(block))))
-        self.out.write(gzip_member(b"WARC/1.0\r\n" + _lines(headers) + b"\r\n" + block + b"\r\n\r\n"))
+    def _record(self, kind: str, url: str, content_type: str, block: bytes, more: Fields) -> str:
+        name = f"<urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{kind} {url} {sha1(block)}')}>"
+        self.out.write(record(kind, name, self.date, block, content_type, url=url, more=more))
         return name
-
-
-def gzip_member(data: bytes) -> bytes:
-    """Compress into one gzip member that holds no time and no system."""
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
-    body = deflate.compress(data) + deflate.flush()
-    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + body + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
 
 
 def _chunks(body: bytes, size: int = 4096) -> Iterator[bytes]:
@@ -103,15 +89,3 @@ def _chunks(body: bytes, size: int = 4096) -> Iterator[bytes]:
         part = body[start : start + size]
         yield f"{len(part):x}\r\n".encode() + part + b"\r\n"
     yield b"0\r\n\r\n"
-
-
-def _lines(headers: Headers) -> bytes:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode()
-
-
-def _sha1(data: bytes) -> str:
-    return "sha1:" + base64.b32encode(hashlib.sha1(data).digest()).decode()
-
-
-def _iso(date: datetime) -> str:
-    return date.strftime("%Y-%m-%dT%H:%M:%SZ")
