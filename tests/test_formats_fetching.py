@@ -15,7 +15,7 @@ import pytest
 from corpuskit.errors import BadData, Busy, CannotWrite, CorpuskitError, Unavailable
 from corpuskit.formats.fetching import LISTING, Fetched, fetch_all
 from corpuskit.formats.http import Client, Manners, host_of
-from corpuskit.formats.meter import Meter, Wanted, clock, human
+from corpuskit.formats.meter import Meter, Pace, Wanted, clock, human
 from tests.servers import Asked, Rude, Server
 
 Serve = Callable[[Callable[[Asked], None]], Rude]
@@ -365,3 +365,10 @@ def test_sizes_are_written_for_people(size: float, text: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (65, "1 min 05 s"), (7260, "2 h 01 min")])
 def test_times_are_written_for_people(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+def test_the_pace_leaves_out_what_was_there_before() -> None:
+    pace = Pace()
+    pace._start -= 10.0
+    pace.skip(100)
+    assert pace.words(300, 500, "records") == "20 records/s, 10 s left"

@@ -22,6 +22,24 @@ class Wanted:
     about: tuple[tuple[str, str], ...] = ()
 
 
+class Pace:
+    """Tell how fast something that is counted goes on, and how long the rest will take."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._before = 0
+
+    def skip(self, count: int) -> None:
+        """Take note of what was there before: it says nothing of the rate."""
+        self._before += count
+
+    def words(self, done: int, total: int, what: str) -> str:
+        """Give such as "12 records/s, 3 min 05 s left"."""
+        rate = (done - self._before) / max(time.monotonic() - self._start, 1e-9)
+        left = f", {clock((total - done) / rate)} left" if rate > 0 else ""
+        return f"{rate:,.0f} {what}/s{left}" if rate >= 10 or rate == 0 else f"{rate:.1f} {what}/s{left}"
+
+
 class Meter:
     """Tell how much has come, how fast, and how long the rest will take; at most five times a second."""
 

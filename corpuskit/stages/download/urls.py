@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,7 +185,7 @@ def _pages(listing: Whole, options: Options, out: Path) -> Iterator[Yield]:
         ("robots", "obey" if options.robots else "ignore"),
     ]
     manner = visiting.Manner(options.robots, options.gap_seconds, options.max_body_bytes)
-    crawl = visiting.Crawl(client, listing, WarcFiles(out, _STEM, info), out / _JOURNAL, manner, _show)
+    crawl = visiting.Crawl(client, listing, WarcFiles(out, _STEM, info), out / _JOURNAL, manner, _shower())
     files = crawl.run()
     _warn_of_forbidden(crawl, listing)
     if crawl.journal.failed:
@@ -241,12 +241,25 @@ def _batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.R
         yield rows_to_batch(held, schema)
 
 
-def _show(done: int, total: int, counts: Counter[str]) -> None:
+def _shower() -> Callable[[int, int, Counter[str]], None]:
+    """Give what shows the progress of the visits."""
+    from corpuskit.formats.meter import Pace
     from corpuskit.sources.visiting import FAILURES, KEPT
 
-    failed = sum(counts[each] for each in FAILURES)
-    status(f"{done:,} of {total:,} URLs, {counts[KEPT]:,} kept, {failed:,} failed")
-    event("progress", urls=done, urls_in_all=total, kept=counts[KEPT], failed=failed)
+    pace = Pace()
+    begun = False
+
+    def show(done: int, total: int, counts: Counter[str]) -> None:
+        nonlocal begun
+        if not begun:  # what an earlier run visited
+            pace.skip(max(0, done - 1))
+            begun = True
+        failed = sum(counts[each] for each in FAILURES)
+        shown = f"{done:,} of {total:,} URLs, {counts[KEPT]:,} kept, {failed:,} failed"
+        status(f"{shown}, {pace.words(done, total, 'URLs')}")
+        event("progress", urls=done, urls_in_all=total, kept=counts[KEPT], failed=failed)
+
+    return show
 
 
 def _warn_of_forbidden(crawl: Any, listing: Whole) -> None:
