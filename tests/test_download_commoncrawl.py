@@ -543,6 +543,25 @@ def test_lines_of_the_index_that_cannot_be_read_are_counted(tree: Tree, nginx: S
     assert "1 lines of the index cannot be read" in warned[0]
 
 
+@pytest.mark.parametrize(
+    ("gone", "words", "records"),
+    [
+        (f"crawl-data/{CRAWL}/cc-index-table.paths.gz", ["--language", "fra"], "1"),
+        (f"cc-index/collections/{CRAWL}/indexes/cluster.idx", ["--host", "sub.example.com"], "2"),
+    ],
+)
+def test_where_one_index_is_missing_the_other_is_read(
+    tree: Tree, nginx: Serve, corpuskit: Run, tmp_path: Path, gone: str, words: list[str], records: str
+) -> None:
+    (tree.root / gone).unlink()
+    base = ["--base-url", nginx(tree.root).url]
+    result = corpuskit("download", "commoncrawl", tmp_path / "out", "--crawl", CRAWL, *words, *base)
+    assert result.code == 0
+    assert gone in result.err
+    assert "index is read instead" in result.err
+    assert shards(tmp_path / "out")[0]["about"]["records"] == records
+
+
 def test_a_sample_is_the_same_in_whatever_order_records_are_found() -> None:
     found = [Capture(f"a/warc/{at % 7}", at, 9, f"https://{at}/") for at in range(500)]
     site = Site.of("http://127.0.0.1")

@@ -43,7 +43,7 @@ from corpuskit.errors import Busy, NoInput, Unavailable, UsageError
 from corpuskit.network import Network
 from corpuskit.options import option
 from corpuskit.sources import commoncrawl
-from corpuskit.sources.cc_query import Query, query
+from corpuskit.sources.cc_query import Capture, Query, query
 from corpuskit.sources.commoncrawl import Site
 from corpuskit.stage import Files, Stage, Step, Table, Whole, Written, Yield, event, status, warn
 
@@ -108,20 +108,46 @@ def fetch(listing: Whole, options: Options, out: Path) -> Iterator[Yield]:
 
 def _records(client: Client, site: Site, crawl: str, wanted: Query, options: Options) -> pa.Table:
     """Look the wanted records up; gives them sorted by file and offset."""
-    from corpuskit.sources import cc_table, cdx
+    from corpuskit.formats.http import FetchError
     from corpuskit.sources.record_list import record_listing
 
     use_cdx = _uses_cdx(wanted, options)
-    if use_cdx:
-        found = cdx.captures(client, site, crawl, wanted, workers=options.connections, warn=warn, show=status)
-    else:
-        found = cc_table.captures(client, site, crawl, wanted, warn=warn, show=status)
-    listing = record_listing(found, site, crawl, limit=options.limit_records, seed=options.seed)
+
+    def look(use_cdx: bool) -> pa.Table:
+        found = _captures(client, site, crawl, wanted, options, use_cdx)
+        return record_listing(found, site, crawl, limit=options.limit_records, seed=options.seed)
+
+    try:
+        listing = look(use_cdx)
+    except (FetchError, Unavailable) as error:
+        if options.index != "auto" or (isinstance(error, FetchError) and error.kind != "missing"):
+            raise
+        use_cdx = not use_cdx
+        warn(f"{error}; the {_named(use_cdx)} index is read instead")
+        try:
+            listing = look(use_cdx)
+        except (FetchError, Unavailable):
+            raise error from None
     if not listing.num_rows:
-        problem = f"the {'cdx' if use_cdx else 'table'} index holds no page that matches {wanted.words}"
+        problem = f"the {_named(use_cdx)} index holds no page that matches {wanted.words}"
         raise NoInput(f"{site.data} {crawl}", problem, "widen the query, or choose another crawl")
     status(f"index: {listing.num_rows:,} records to fetch")
     return listing
+
+
+def _captures(
+    client: Client, site: Site, crawl: str, wanted: Query, options: Options, use_cdx: bool
+) -> Iterator[Capture]:
+    from corpuskit.sources import cc_table, cdx
+
+    if use_cdx:
+        yield from cdx.captures(client, site, crawl, wanted, workers=options.connections, warn=warn, show=status)
+    else:
+        yield from cc_table.captures(client, site, crawl, wanted, warn=warn, show=status)
+
+
+def _named(use_cdx: bool) -> str:
+    return "cdx" if use_cdx else "table"
 
 
 def _fetch_records(client: Client, listing: pa.Table, options: Options, out: Path) -> Iterator[Written]:
@@ -129,9 +155,8 @@ def _fetch_records(client: Client, listing: pa.Table, options: Options, out: Pat
 
     wanted = _query(options) or Query()
     crawl = listing.column("source")[0].as_py()
-    base = "collections/{0}/indexes/" if _uses_cdx(wanted, options) else "table/cc-main/warc/crawl={0}/subset=warc/"
-    url = f"{Site.of(options.base_url).data}/cc-index/{base.format(crawl)}"
-    about = {"source": crawl, "license": commoncrawl.LICENSE, "url": url}
+    url = f"{Site.of(options.base_url).data}/crawl-data/{crawl}/"
+    about = {"source": crawl, "license": commoncrawl.LICENSE, "url": url, "query": wanted.words}
     date = commoncrawl.crawl_date(crawl)
 
     def show(line: str, facts: dict[str, object]) -> None:
