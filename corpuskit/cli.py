@@ -174,7 +174,7 @@ def _stage_command(words: str) -> click.Command:
     for each in stage.inputs:
         if each.flag:
             flag = "--" + each.name.replace("_", "-")
-            params.append(click.Option([flag, "in_" + each.name], metavar="PATH", required=True, help=each.help))
+            params.append(click.Option([flag, "in_" + each.name], metavar="PATH", required=not each.optional, help=each.help))
     params += [_click_option(spec) for spec in specs(stage.options)]
     if _streams(stage):
         params.append(
@@ -240,7 +240,7 @@ def _stage_callback(words: str, stage: Stage) -> Callable[..., None]:
         inputs = {}
         for each in stage.inputs:
             value = params["in_" + each.name]
-            inputs[each.name] = list(value) if isinstance(value, tuple) else [value]
+            inputs[each.name] = list(value) if isinstance(value, tuple) else [value] if value is not None else []
         given = {}
         for spec in specs(stage.options):
             value = params[spec.name]

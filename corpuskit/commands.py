@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -48,7 +49,9 @@ def run_one(
         ledger = streams.stream(words, given, inputs, format)
         progress.line(f"{words}: {show.ledger_line(ledger, 'rows')}")
         return
-    with tempfile.TemporaryDirectory(prefix="corpuskit-") as scratch:
+    with contextlib.ExitStack() as stack:
+        needed = bool(dashes) or out in (None, "-")  # a run that is killed leaves no empty folder behind
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="corpuskit-")) if needed else ""
         folder = os.path.join(scratch, "out") if out in (None, "-") else str(out)
         bound = {name: list(paths) for name, paths in inputs.items()}
         for each in dashes:

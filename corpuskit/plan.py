@@ -79,6 +79,9 @@ def plan_stage(
     sources: dict[str, tuple[Source, ...]] = {}
     for each in stage.inputs:
         wanted = inputs.get(each.name, ())
+        if not wanted and each.optional:
+            sources[each.name] = ()
+            continue
         if not wanted:
             raise UsageError(name, f"`{each.name}` is missing: {each.help}", f"give the output of {_writers(each)}")
         sources[each.name] = tuple(source for one in wanted for source in resolve(one, each, name))
@@ -272,7 +275,7 @@ def locate(plan: StagePlan, param: str) -> Made | None:
 def _bound(plan: StagePlan, param: str) -> tuple[tuple[Source, ...], tuple[str, ...]] | None:
     for each in plan.stage.inputs:
         if each.name == param:
-            return plan.sources[param], each.artifacts
+            return (plan.sources[param], each.artifacts) if plan.sources[param] else None
     for sources in plan.sources.values():
         for source in sources:
             if source.artifacts is not None and param in source.artifacts:

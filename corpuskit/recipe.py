@@ -116,6 +116,8 @@ def _inputs(
     wanted: Input, table: Mapping[str, Any], first: bool, plans: Sequence[StagePlan], where: str
 ) -> list[str | Source]:
     given = table.get(wanted.name, table.get("inputs") if first else None)
+    if given is None and wanted.optional:
+        return []
     if given is None:
         for plan in reversed(plans):
             if set(final_artifacts(plan.stage)) & set(wanted.artifacts):

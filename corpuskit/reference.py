@@ -39,7 +39,10 @@ def usage(words: str, stage: Stage) -> str:
     for each in positional:
         parts.append(("IN" if each is positional[-1] else each.name.upper()) + ("..." if each.many else ""))
     parts.append("OUT" if stage.prints is None else "[OUT]")
-    parts += [f"--{each.name.replace('_', '-')} PATH" for each in stage.inputs if each.flag]
+    for each in stage.inputs:
+        if each.flag:
+            flag = f"--{each.name.replace('_', '-')} PATH"
+            parts.append(f"[{flag}]" if each.optional else flag)
     return " ".join(parts)
 
 
@@ -68,7 +71,7 @@ def _reads(stage: Stage) -> str:
     named = []
     for each in stage.inputs:
         artifacts = " or ".join(f"`{name}`" for name in each.artifacts)
-        named.append(artifacts + (" or raw files" if each.raw else ""))
+        named.append(artifacts + (" or raw files" if each.raw else "") + (" (optional)" if each.optional else ""))
     return " and ".join(named) or "nothing"
 
 

@@ -120,7 +120,8 @@ class Input:
     """What a stage reads: a positional `IN`, or with `flag` an option `--name PATH`.
 
     `accepts` lists the artifacts that it takes, the first that a dataset has wins (default: the one of its name).
-    With `raw`, files and folders that no stage wrote are taken too, and with `many`, several of them.
+    With `raw`, files and folders that no stage wrote are taken too, and with `many`, several of them. One that is
+    `optional` and not given is None to the step.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Input:
     flag: bool = False
     raw: bool = False
     many: bool = False
+    optional: bool = False
 
     @property
     def artifacts(self) -> tuple[str, ...]:
