@@ -5,7 +5,6 @@ A command's body opens, calls and prints. Everything heavy is imported by the co
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -174,7 +173,8 @@ def _stage_command(words: str) -> click.Command:
     for each in stage.inputs:
         if each.flag:
             flag = "--" + each.name.replace("_", "-")
-            params.append(click.Option([flag, "in_" + each.name], metavar="PATH", required=not each.optional, help=each.help))
+            required = not each.optional
+            params.append(click.Option([flag, "in_" + each.name], metavar="PATH", required=required, help=each.help))
     params += [_click_option(spec) for spec in specs(stage.options)]
     if _streams(stage):
         params.append(
@@ -280,38 +280,10 @@ def run(
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary.")
 def plan(recipe: str, root: str | None, settings: tuple[str, ...], until: str | None, as_json: bool) -> None:
     """Say what `run` would do with a recipe, and why; run nothing."""
-    from corpuskit.plan import state
-    from corpuskit.recipe import plan_recipe, read_recipe
+    from corpuskit.commands import plan_lines
 
-    words = {
-        "done": "skip",
-        "run": "run",
-        "resume": "go on",
-        "replace": "needs --overwrite",
-        "blocked": "refuse",
-    }
-    rows = []
-    for each in plan_recipe(read_recipe(recipe, root=root, settings=settings), until=until):
-        now, why = state(each)
-        sources = [source.path for many in each.sources.values() for source in many]
-        rows.append(
-            {
-                "name": each.name,
-                "use": each.words,
-                "action": words[now],
-                "why": why,
-                "inputs": sources,
-                "out": each.out,
-                "key": each.key,
-            }
-        )
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    wide = max(len(str(row["name"])) for row in rows)
-    for row in rows:
-        flow = f"{', '.join(map(str, row['inputs'])) or 'no input'} -> {row['out']}"
-        click.echo(f"{row['name']!s:<{wide}}  {row['action']:<8}  {row['why']}; {flow}")
+    for line in plan_lines(recipe, root, settings, until, as_json=as_json):
+        click.echo(line)
 
 
 @cli.command()
@@ -320,31 +292,22 @@ def plan(recipe: str, root: str | None, settings: tuple[str, ...], until: str | 
 @click.option(
     "--dropped",
     is_flag=True,
-    help="Print what was dropped and could not be read, with the reasons  [10 rows]",
+    help="Print a sample of what was dropped and could not be read, by reason  [3 rows of each]",
+)
+@click.option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    metavar="SIGNAL=VALUE",
+    help="Say what `clean` would keep with another bound on a stored signal (also >=, <=); repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(path: str, rows: int | None, dropped: bool, as_json: bool) -> None:
+def show(path: str, rows: int | None, dropped: bool, thresholds: tuple[str, ...], as_json: bool) -> None:
     """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run."""
-    from corpuskit import dataset
-    from corpuskit import show as shown
-    from corpuskit.verify import datasets_below
+    from corpuskit.commands import show_lines
 
-    if not dataset.is_dataset(path):
-        below = datasets_below(path)
-        if as_json:
-            click.echo(json.dumps({"datasets": {each: shown.summary(each) for each in below}}))
-            return
-        for line in shown.run_lines(path):
-            click.echo(line)
-        return
-    if as_json:
-        click.echo(json.dumps(shown.summary(path)))
-        return
-    for line in shown.dataset_lines(path):
+    for line in show_lines(path, rows, thresholds, dropped=dropped, as_json=as_json):
         click.echo(line)
-    if rows or dropped:
-        for line in shown.row_lines(path, rows if rows is not None else 10, marked=dropped):
-            click.echo(line)
 
 
 @cli.command()

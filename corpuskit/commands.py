@@ -9,17 +9,20 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from corpuskit import catalog, show, streams
+from corpuskit import catalog, dataset, show, streams
 from corpuskit.errors import UsageError
 from corpuskit.executors import make_executor
 from corpuskit.lean import spare_pandas
 from corpuskit.network import Network
 from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
-from corpuskit.plan import plan_stage
+from corpuskit.plan import plan_stage, state
 from corpuskit.progress import Progress
 from corpuskit.recipe import plan_recipe, read_recipe
 from corpuskit.stage import Input
 from corpuskit.task import TaskReport
+from corpuskit.verify import datasets_below
+
+_ACTIONS = {"done": "skip", "run": "run", "resume": "go on", "replace": "needs --overwrite", "blocked": "refuse"}
 
 
 def run_one(
@@ -103,6 +106,56 @@ def run_recipe(
             for each in done
         ]
         yield json.dumps({"root": recipe.root, "stages": stages})
+
+
+def plan_lines(
+    path: str, root: str | None, settings: Sequence[str], until: str | None, *, as_json: bool
+) -> Iterator[str]:
+    """Say what `run` would do with every stage of a recipe, and why."""
+    rows = []
+    for each in plan_recipe(read_recipe(path, root=root, settings=settings), until=until):
+        now, why = state(each)
+        row = {
+            "name": each.name,
+            "use": each.words,
+            "action": _ACTIONS[now],
+            "why": why,
+            "inputs": [source.path for many in each.sources.values() for source in many],
+            "out": each.out,
+            "key": each.key,
+        }
+        rows.append(row)
+    if as_json:
+        yield json.dumps(rows)
+        return
+    wide = max(len(str(row["name"])) for row in rows)
+    for row in rows:
+        flow = f"{', '.join(map(str, row['inputs'])) or 'no input'} -> {row['out']}"
+        yield f"{row['name']!s:<{wide}}  {row['action']:<8}  {row['why']}; {flow}"
+
+
+def show_lines(
+    path: str, rows: int | None, thresholds: Sequence[str], *, dropped: bool, as_json: bool
+) -> Iterator[str]:
+    """Show a dataset or a run; with `thresholds`, what `clean` would keep with other bounds."""
+    if not dataset.is_dataset(path):
+        if as_json:
+            yield json.dumps({"datasets": {each: show.summary(each) for each in datasets_below(path)}})
+        else:
+            yield from show.run_lines(path)
+    elif thresholds:
+        from corpuskit.what_if import WhatIf
+
+        answer = WhatIf.of(path, thresholds)
+        yield from [json.dumps(answer.summary())] if as_json else answer.lines()
+    elif as_json:
+        yield json.dumps(show.summary(path))
+    else:
+        yield from show.dataset_lines(path)
+        if dropped:
+            yield from show.drop_lines(path, rows if rows is not None else 3)
+        elif rows:
+            yield from show.row_lines(path, rows)
 
 
 def _takes_rows(wanted: Input) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 
 from corpuskit import dataset, storage
 from corpuskit.dataset import MARKED, Artifact, Ledger, Manifest
+from corpuskit.schema import DROP
 from corpuskit.verify import datasets_below
 
 _MOST_FILES = 20
@@ -86,23 +87,71 @@ def ledger_line(ledger: Ledger, unit: str) -> str:
     )
 
 
-def row_lines(path: str, count: int, *, marked: bool) -> Iterator[str]:
-    """Print rows: of the main table, or of what was dropped and could not be read, with the reasons."""
+def row_lines(path: str, count: int) -> Iterator[str]:
+    """Print the first rows of the main table."""
     manifest = dataset.read_manifest(path)
-    tables = [*MARKED.values()] if marked else [manifest.main]
-    for name in tables:
-        artifact = manifest.artifacts.get(name)
-        if artifact is None or artifact.kind != "table":
-            continue
-        left = count
-        for file in dataset.shard_paths(path, artifact):
-            for batch in dataset.read_stream(file):
-                for row in batch.slice(0, left).to_pylist():
-                    yield ""
-                    yield from _row(row)
-                left -= min(left, batch.num_rows)
+    artifact = manifest.artifacts[manifest.main]
+    left = count if artifact.kind == "table" else 0
+    for file in dataset.shard_paths(path, artifact):
+        for batch in dataset.read_stream(file) if left else ():
+            for row in batch.slice(0, left).to_pylist():
+                yield ""
+                yield from _row(row)
+            left -= min(left, batch.num_rows)
             if not left:
                 break
+
+
+def drop_lines(path: str, per_reason: int) -> Iterator[str]:
+    """Print a sample of what was dropped and could not be read: so many rows of each reason, the commonest first.
+
+    The sample is that of the smallest hashes of the ids, so it is spread over the dataset and the same every time.
+    """
+    manifest = dataset.read_manifest(path)
+    for column, name in MARKED.items():
+        artifact = manifest.artifacts.get(name)
+        if artifact is None:
+            continue
+        counts = getattr(manifest.ledger, "dropped" if column == DROP else "errors")
+        samples = _samples(dataset.shard_paths(path, artifact), column, per_reason)
+        for reason in sorted(samples, key=lambda each: (-counts.get(each, 0), each)):
+            yield ""
+            total = counts.get(reason, len(samples[reason]))
+            yield f"{name}: {reason}, {len(samples[reason]):,} of {total:,}"
+            for _, file, at in sorted(samples[reason]):
+                yield ""
+                yield from _row(_row_at(file, at))
+
+
+def _samples(files: Sequence[str], column: str, per_reason: int) -> dict[str, list[tuple[int, str, int]]]:
+    """Choose rows by reason: (hash of the id, file, row)."""
+    import heapq
+
+    import xxhash
+
+    chosen: dict[str, list[tuple[int, str, int]]] = {}
+    for file in files:
+        at = 0
+        for batch in dataset.read_stream(file):
+            ids = batch.column("id" if "id" in batch.schema.names else 0).to_pylist()
+            for row, (reason, id) in enumerate(zip(batch.column(column).to_pylist(), ids, strict=True)):
+                heap = chosen.setdefault(reason, [])
+                one = (-xxhash.xxh3_64_intdigest(str(id).encode()), file, at + row)
+                if len(heap) < per_reason:
+                    heapq.heappush(heap, one)
+                elif one > heap[0]:
+                    heapq.heapreplace(heap, one)
+            at += batch.num_rows
+    return {reason: [(-key, file, row) for key, file, row in heap] for reason, heap in chosen.items()}
+
+
+def _row_at(file: str, at: int) -> dict[str, Any]:
+    for batch in dataset.read_stream(file):
+        if at < batch.num_rows:
+            row: dict[str, Any] = batch.slice(at, 1).to_pylist()[0]
+            return row
+        at -= batch.num_rows
+    return {}
 
 
 def _row(row: Mapping[str, Any]) -> Iterator[str]:

@@ -47,21 +47,23 @@ def test_json_lines_come_out_one_document_a_line(archives: Path) -> None:
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     write_docs(tmp_path / "many", [row for at in range(50) for row in prose(300)])
-    result = shell(f"corpuskit clean {tmp_path}/many - --format jsonl | head -1; echo ${{PIPESTATUS[0]}}")
+    result = shell(f"corpuskit clean {tmp_path}/many - --preset none --format jsonl | head -1; echo ${{PIPESTATUS[0]}}")
     assert result.stderr == ""
     assert result.stdout.splitlines()[-1] == "141"
     assert json.loads(result.stdout.splitlines()[0])["id"] == "doc-0000"
 
 
 def test_a_full_standard_output_is_one_line(docs: Path) -> None:
-    result = shell(f"corpuskit clean {docs} - > /dev/full")
+    result = shell(f"corpuskit clean {docs} - --preset none > /dev/full")
     assert result.returncode == 74
     assert "No space left on device" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_stream_that_breaks_off_is_bad_data_for_the_next_command(docs: Path, tmp_path: Path) -> None:
-    result = shell(f"corpuskit clean {docs} - | head -c 20000 | corpuskit dedup - {tmp_path}/out; echo $?")
+    result = shell(
+        f"corpuskit clean {docs} - --preset none | head -c 20000 | corpuskit dedup - {tmp_path}/out; echo $?"
+    )
     assert result.stdout.strip() == "65"
     assert not (tmp_path / "out" / "manifest.json").exists()
 
@@ -74,7 +76,7 @@ def test_a_command_that_fails_in_a_pipe_fails_the_next_one_too(tmp_path: Path) -
 
 def test_json_lines_are_read_from_standard_input(tmp_path: Path) -> None:
     line = json.dumps({"id": "a", "text": prose(1)[0]["text"], "score": 0.5})
-    result = shell(f"corpuskit clean - - --format jsonl <<< '{line}'".replace("\\'", ""))
+    result = shell(f"corpuskit clean - - --preset none --format jsonl <<< '{line}'".replace("\\'", ""))
     assert json.loads(result.stdout)["score"] == 0.5
 
 
@@ -103,8 +105,8 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("clean nowhere out", 66, "clean: nowhere: no such file or folder; check the path"),
     ("clean docs out --preset gofer", 2, "'gofer' is not one of"),
     ("clean docs out --presett gopher", 2, "No such option '--presett'"),
-    ("clean docs out --min-words -1", 2, "`min_words`: expected at least"),
-    ("clean docs out --min-words many", 2, "'many' is not a valid integer"),
+    ("dedup docs out --bands -1", 2, "`bands`: expected at least"),
+    ("dedup docs out --bands many", 2, "'many' is not a valid integer"),
     ("clean docs", 2, "Missing argument 'OUT'"),
     ("clean docs docs", 2, "is both `docs` and the output"),
     ("clean archives out", 66, "expected a dataset with `docs`"),
@@ -154,8 +156,8 @@ RECIPES: list[tuple[str, str]] = [
         "[[stage]]\nuse = 'clean'\ninputs = 'docs'\npreset = 3",
         "[[stage]] 1 `clean`: `preset`: expected a string, got 3",
     ),
-    ("[[stage]]\nuse = 'clean'\ninputs = 'docs'\nmin_word = 3", "unknown option `min_word`; did you mean `min_words`?"),
-    ("[[stage]]\nuse = 'clean'\ninputs = 'docs'\nmin_words = '3'", '`min_words`: expected a whole number, got "3"'),
+    ("[[stage]]\nuse = 'dedup'\ninputs = 'docs'\nband = 3", "unknown option `band`; did you mean `bands`?"),
+    ("[[stage]]\nuse = 'dedup'\ninputs = 'docs'\nbands = '3'", '`bands`: expected a whole number, got "3"'),
     ("[[stage]]\nuse = 'clean'", "`clean`: reads `docs`, which no earlier stage writes"),
     ("[[stage]]\nuse = 'shard'\n[[stage]]\nuse = 'clean'", "`shard`: reads `tokens`, which no earlier stage writes"),
     ("[[stage]]\nuse = 'extract'", "name the input: --set extract.inputs=PATH"),
@@ -189,9 +191,9 @@ def test_a_setting_for_a_stage_that_is_not_there_is_named(docs: Path, corpuskit:
 def test_settings_are_read_as_toml_and_else_as_strings(docs: Path, tmp_path: Path, corpuskit: Any) -> None:
     path = recipe(tmp_path, f"[[stage]]\nuse = 'clean'\ninputs = '{docs}'")
     root = ("--root", tmp_path / "root")
-    assert corpuskit("run", path, *root, "--set", "clean.preset=none", "--set", "clean.min-words=7").code == 0
+    assert corpuskit("run", path, *root, "--set", "clean.preset=none", "--set", "clean.redact-pii=true").code == 0
     shown = json.loads(corpuskit("show", tmp_path / "root" / "clean", "--json").out)
-    assert (shown["options"]["preset"], shown["options"]["min_words"]) == ("none", 7)
+    assert (shown["options"]["preset"], shown["options"]["redact_pii"]) == ("none", True)
 
 
 def test_a_missing_extra_is_named_with_the_way_to_install_it(
@@ -228,10 +230,10 @@ def test_an_error_in_a_later_stage_is_found_before_anything_runs(docs: Path, tmp
 
 
 def test_show_prints_dropped_documents_with_their_reasons(docs: Path, tmp_path: Path, corpuskit: Any) -> None:
-    corpuskit("clean", docs, tmp_path / "out", "--min-words", 1000)
+    corpuskit("clean", docs, tmp_path / "out", "--threshold", "words=1000")
     result = corpuskit("show", tmp_path / "out", "--dropped", "--rows", 2)
     assert "40 rows in = 0 kept + 40 dropped + 0 errors" in result.out
-    assert result.out.count("too_few_words") >= 2
+    assert result.out.count("gopher_too_short") >= 2
 
 
 def test_text_of_the_web_cannot_write_escape_sequences_to_the_terminal(tmp_path: Path, corpuskit: Any) -> None:
@@ -262,7 +264,7 @@ def test_the_stage_of_the_readme_runs_by_command_and_by_recipe_as_it_stands_ther
 
 
 def test_a_dataset_opens_with_datasets(docs: Path, tmp_path: Path, corpuskit: Any) -> None:
-    corpuskit("clean", docs, tmp_path / "out")
+    corpuskit("clean", docs, tmp_path / "out", "--preset", "none")
     import datasets
 
     opened = datasets.load_from_disk(str(tmp_path / "out"))

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import logging
+import sys
+from pathlib import Path
+
 import pytest
 
 from corpuskit.text.charset import decode
 from corpuskit.text.html import HtmlError, html_to_text
+from corpuskit.text.html_about import iso_date
+
+CASES = sorted((Path(__file__).parent / "cases" / "html").glob("*.html"))
 
 ARTICLE = """<!doctype html><html lang="pt_BR"><head><title>
   Um título </title><style>p {color: red}</style></head><body>
@@ -77,3 +84,110 @@ def test_a_few_bad_bytes_do_not_change_the_charset() -> None:
 
 def test_no_bytes_are_an_empty_text() -> None:
     assert decode(b"").text == ""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_a_page_keeps_its_layout(case: Path) -> None:
+    expected = case.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n")
+    assert html_to_text(case.read_text(encoding="utf-8")).text == expected
+
+
+def test_a_page_says_its_title_date_and_language() -> None:
+    page = html_to_text(CASES[0].read_text(encoding="utf-8"))
+    assert (page.title, page.date, page.language) == ("Paper & ink", "2021-03-04T05:06:07+01:00", "en")
+
+
+@pytest.mark.parametrize(
+    ("head", "date"),
+    [
+        ('<meta name="date" content="2020-01-02">', "2020-01-02"),
+        ('<meta name="DC.date.issued" content="2020/1/2">', "2020-01-02"),
+        (
+            '<script type="application/ld+json">{"datePublished": "2020-01-02T03:04:05Z"}</script>',
+            "2020-01-02T03:04:05Z",
+        ),
+        ('<script>{"datePublished": "2020-01-02"}</script>', None),
+        ('<body><time datetime="2020-01-02">today</time>', "2020-01-02"),
+        ('<body><time datetime="2020-01-02">a</time><time datetime="2020-01-03">b</time>', None),
+        (
+            '<body><time datetime="2020-01-02">a</time><time class="entry-date" datetime="2020-01-03">b</time>',
+            "2020-01-03",
+        ),
+        ('<body><span itemprop="datePublished" content="2020-01-02">a</span>', "2020-01-02"),
+        ('<meta name="date" content="yesterday">', None),
+    ],
+)
+def test_the_date_is_the_one_of_publication(head: str, date: str | None) -> None:
+    assert html_to_text(f"<html>{head}<p>x").date == date
+
+
+@pytest.mark.parametrize("value", ["03/04/2020", "2020-13-01", "1066-10-14", "20200", "2020-1-2T25:00", ""])
+def test_what_may_mean_two_days_is_no_date(value: str) -> None:
+    assert iso_date(value) is None
+
+
+@pytest.mark.parametrize(
+    ("html", "language"),
+    [
+        ("<html><meta http-equiv=content-language content='sv, en'>", "sv"),
+        ("<html><meta property=og:locale content=pt_BR>", "pt"),
+        ("<html xml:lang=fi>", "fi"),
+        ("<html><meta http-equiv=content-language content=utf-8>", None),
+    ],
+)
+def test_the_language_is_the_declared_one(html: str, language: str | None) -> None:
+    assert html_to_text(html).language == language
+
+
+@pytest.mark.parametrize("word", ["漢", "—", "où", "&mdash;", " 是 "])
+def test_a_short_word_alone_in_its_tag_is_not_lost(word: str) -> None:
+    text = html_to_text(f"<body><div><div><p>before <b>{word}</b> after</p></div></div>").text
+    assert text == f"before {word.strip().replace('&mdash;', '—')} after"
+
+
+def test_marks_of_our_own_in_a_page_do_no_harm() -> None:
+    html = "<body><main><p>\ufdd0 a &#xfdd2; b \ufdd4 c &#64977;</p><p>and a second paragraph</p></main>"
+    text = html_to_text(html).text
+    assert not any("\ufdd0" <= char <= "\ufdef" for char in text)
+    assert all(char in text for char in "abc")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<ol><li>x" * 2_000,
+        "<article>x" * 2_000,
+        "<p " + " ".join(f"a{number}=1" for number in range(10_000)) + ">x",
+        "<p " + " ".join(f"a{number}='>'" for number in range(10_000)) + ">x",
+        "<div>" * 500 + "<p>x</p>" * 100_000,
+        "<section>" * 300 + "<ul>" * 300 + "<li>x" * 200_000,
+    ],
+)
+def test_pages_that_would_take_the_square_of_their_size_are_refused(html: str) -> None:
+    with pytest.raises(HtmlError):
+        html_to_text(html)
+
+
+@pytest.mark.parametrize("tag", ["span", "table", "pre", "p", "b", "td", "svg", "select", "<", "!--", "script", "rt"])
+def test_pages_of_one_tag_are_read(tag: str) -> None:
+    assert len(html_to_text(f"<{tag}>x" * 5_000).text) <= 20_000
+
+
+def test_tags_in_scripts_and_comments_are_none() -> None:
+    html = f"<script>{'<div>' * 1000}</script><!-- {'<div>' * 1000} --><p>The text of the page</p>"
+    assert html_to_text(html).text == "The text of the page"
+
+
+def test_trafilatura_gives_its_own_text_whatever_came_before() -> None:
+    trafilatura = pytest.importorskip("trafilatura")
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    pages = [case.read_text(encoding="utf-8") for case in CASES]
+    expected = [trafilatura.extract(page, fast=True, include_comments=False) or "" for page in pages]
+    for _ in range(3):
+        assert [html_to_text(page, "trafilatura").text for page in pages] == [text.strip() for text in expected]
+
+
+def test_trafilatura_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    with pytest.raises(ImportError, match="trafilatura"):
+        html_to_text("<p>x", "trafilatura")

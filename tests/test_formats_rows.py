@@ -37,7 +37,7 @@ def text(data: bytes, per: str, cap: int = 1_000) -> list[tuple[str, str]]:
 
 def test_a_line_is_a_document_and_other_keys_go_to_extra() -> None:
     (got,) = jsonl('{"id": 7, "text": "Grüße", "url": "u", "score": 0.5, "tags": ["a"], "none": null}\n'.encode())
-    assert (got["id"], got["text"], got["url"]) == ("7", "Grüße", "u")
+    assert (got["id"], got["text"], got["url"]) == ("a.jsonl:7", "Grüße", "u")
     assert got["extra"] == '{"score":0.5,"tags":["a"]}'
 
 
@@ -131,9 +131,9 @@ def table_rows(path: Path, kind: str, reading: Reading | None = None) -> Rows:
 @pytest.mark.parametrize("kind", ["parquet", "arrow_file", "arrow_stream"])
 def test_a_row_of_a_table_is_a_document(tmp_path: Path, kind: str) -> None:
     first, second, third = table_rows(write(tmp_path / "t", kind), kind)
-    assert (first["id"], first["text"], first["date"]) == ("1", "a", "2024-01-02")
+    assert (first["id"], first["text"], first["date"]) == ("t.parquet:1", "a", "2024-01-02")
     assert json.loads(first["extra"])["score"] == 0.5
-    assert (second["id"], second["error"]) == ("2", "no_text_column")
+    assert (second["id"], second["error"]) == ("t.parquet:2", "no_text_column")
     assert (third["id"], third["text"]) == ("t.parquet:3", "ü")
 
 
@@ -159,6 +159,14 @@ def test_an_arrow_stream_cut_between_batches_is_truncated(tmp_path: Path) -> Non
 def test_a_table_larger_than_a_batch_keeps_its_order(tmp_path: Path) -> None:
     path = write(tmp_path / "t", "parquet", pa.table({"text": [f"row {at}" for at in range(3_000)]}))
     assert [row["text"] for row in table_rows(path, "parquet")] == [f"row {at}" for at in range(3_000)]
+
+
+@pytest.mark.parametrize(
+    ("id", "expected"), [('"x5"', "x5"), ('"5"', "5"), ("5", "a.jsonl:5"), ("-1", "a.jsonl:-1"), ("0", "a.jsonl:0")]
+)
+def test_an_id_that_is_a_number_gets_the_name_of_its_file(id: str, expected: str) -> None:
+    (got,) = jsonl(b'{"id": %s, "text": "a"}' % id.encode())
+    assert got["id"] == expected
 
 
 def test_an_html_file_is_one_document() -> None:

@@ -35,6 +35,8 @@ def arrow(file: bool) -> bytes:
         (b"\xef\xbb\xbf" + WIKI.encode(), "mediawiki"),
         (b"WARC/1.0\r\nWARC-Type: warcinfo\r\n", "warc"),
         (b"WARC/0.17\r\n", "warc"),
+        (b"filedesc://example.arc 127.0.0.1 20140301000000 text/plain 75\n", "arc"),
+        (b"\n<!-- x --><!DOCTYPE html><script>var a = '\0';</script>" + b"<p>text " * 20, "html"),
         (parquet(), "parquet"),
         (arrow(file=True), "arrow_file"),
         (arrow(file=False), "arrow_stream"),
@@ -64,7 +66,6 @@ def test_a_kind_is_told_from_content(head: bytes, kind: str) -> None:
 @pytest.mark.parametrize(
     ("head", "detail"),
     [
-        (b"filedesc://example.arc 127.0.0.1 20140301000000 text/plain 75\n", "ARC"),
         (b"%PDF-1.7\n", "binary"),
         (b"\x89PNG\r\n\x1a\n", "binary"),
         (b"text with \x00 bytes", "binary"),

@@ -276,3 +276,14 @@ def test_records_are_those_that_fastwarc_reads(name: str) -> None:
         assert not isinstance(found, Damage)
         ours.append((found.id, found.block))
     assert ours == theirs
+
+
+def test_the_date_of_publication_counts_before_that_of_the_capture() -> None:
+    html = PAGE.replace("<head>", '<head><meta property="article:published_time" content="2020-01-02">')
+    assert row(page(html))["date"] == "2020-01-02"
+
+
+def test_a_page_that_would_take_too_long_is_kept_aside_with_its_reason() -> None:
+    got = row(page("<article>x" * 1_000))
+    assert (got["error"], got["text"]) == ("nested_too_deep", "")
+    assert "deeper than 512" in str(got["extra"])

@@ -25,7 +25,8 @@ use = "extract"
 inputs = "{archives}"
 [[stage]]
 use = "clean"
-min_words = 5
+preset = "none"
+threshold = ["words>=5"]
 [[stage]]
 use = "dedup"
 [[stage]]
@@ -244,7 +245,7 @@ def test_two_runs_in_one_folder_do_not_meet(tmp_path: Path, corpuskit: Any) -> N
 
 def test_one_flipped_byte_in_any_file_is_found_and_the_file_named(tmp_path: Path, corpuskit: Any) -> None:
     write_docs(tmp_path / "docs", prose(60), shards=2)
-    corpuskit("clean", tmp_path / "docs", tmp_path / "out", "--min-words", 149)
+    corpuskit("clean", tmp_path / "docs", tmp_path / "out", "--threshold", "words=149")
     assert corpuskit("verify", tmp_path / "out").code == 0
     manifest = dataset.read_manifest(str(tmp_path / "out"))
     files = [path for a in manifest.artifacts.values() for path in dataset.shard_paths(str(tmp_path / "out"), a)]
@@ -265,7 +266,7 @@ def test_one_flipped_byte_in_any_file_is_found_and_the_file_named(tmp_path: Path
 
 def test_a_manifest_that_tells_another_ledger_is_found(tmp_path: Path, corpuskit: Any) -> None:
     write_docs(tmp_path / "docs", prose(60))
-    corpuskit("clean", tmp_path / "docs", tmp_path / "out", "--min-words", 149)
+    corpuskit("clean", tmp_path / "docs", tmp_path / "out", "--threshold", "words=149")
     path = tmp_path / "out" / "manifest.json"
     words = json.loads(path.read_text())
     words["ledger"]["in"] += 1
@@ -310,7 +311,7 @@ def test_the_manifest_of_a_tiny_recipe_is_the_golden_one(tmp_path: Path, corpusk
     (tmp_path / "rows.jsonl").write_text(GOLDEN_ROWS, encoding="utf-8")
     path = tmp_path / "golden.toml"
     extract = f"[[stage]]\nuse = 'extract'\ninputs = '{tmp_path}/rows.jsonl'\n"
-    path.write_text(extract + "[[stage]]\nuse = 'clean'\nmin_words = 4\n")
+    path.write_text(extract + "[[stage]]\nuse = 'clean'\npreset = 'wikipedia'\nthreshold = ['words=4']\n")
     corpuskit("run", path, "--root", tmp_path / "root", "--executor", "serial")
     made = json.loads((tmp_path / "root" / "clean" / "manifest.json").read_text())
     golden = json.loads((Path(__file__).parent / "cases" / "golden_manifest.json").read_text())

@@ -28,6 +28,7 @@ class Reading:
     id_column: str = "id"
     text_per: str = "file"  # file, line or paragraph
     max_record_bytes: int = 64 << 20
+    html: str = "resiliparse"  # or trafilatura
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ def _read_all(path: Path, origin: Origin, reading: Reading) -> Iterator[Row]:
             from corpuskit.formats.warc import read_warc
 
             yield from read_warc(stream, origin, reading)
+        elif kind.name == "arc":
+            from corpuskit.formats.arc import read_arc
+
+            yield from read_arc(stream, origin, reading)
         else:
             from corpuskit.formats import rows
 
@@ -86,22 +90,22 @@ REASONS = {
     "not_namespace_0": "a wiki page outside the main namespace: talk, template, category, ...",
     "redirect": "a wiki page that only points to another",
     "not_wikitext": "a wiki page of another content model: JSON, CSS, a module, ...",
-    "not_a_response": "a WARC record that holds no page: request, metadata, warcinfo, resource, ...",
+    "not_a_response": "a record of an archive that holds no page: request, metadata, warcinfo, resource, ...",
     "revisit": "a WARC record that says the page had not changed since an earlier capture",
-    "not_http": "a WARC response of another protocol, such as a DNS answer",
+    "not_http": "a response of another protocol, such as a DNS answer",
     "http_status": "a response whose HTTP status is not 200",
     "content_type": "a response that is no HTML, or a conversion that is no plain text",
     "truncated": "the file, or a WARC record, ends in the middle; whole pages and records before are kept",
     "corrupt": "compressed or columnar data is damaged; what comes before is kept, of WARCs and dumps also the rest",
     "trailing_garbage": "bytes that are no part of the archive follow its end",
-    "bad_record": "bytes of a WARC file that are no record, or one without a length",
-    "bad_http": "a WARC response without an HTTP status line",
+    "bad_record": "bytes of a WARC or ARC file that are no record, or one without a length",
+    "bad_http": "a response without an HTTP status line",
     "bad_encoding": "an HTTP body whose compression is unknown or damaged from its beginning",
     "bad_xml": "the export is not well-formed here, or holds a DOCTYPE; the other pages are kept",
     "bad_json": "a line that is no JSON object",
     "no_text_column": "a row without a text: the text column is absent, null or no string",
-    "nested_too_deep": "markup nested so deeply that no reader of pages would show it",
+    "nested_too_deep": "markup nested so deeply, or a tag of so many attributes, that no reader of pages would show it",
     "too_large": "a record, page, line or file larger than max_record_bytes",
     "page_not_found": "a page that --pages or --sample asked for, and that no dump holds",
-    "unsupported_kind": "a file of a kind that is not read: ARC, images, archives, JSON arrays, other XML, ...",
+    "unsupported_kind": "a file of a kind that is not read: images, archives, JSON arrays, other XML, ...",
 }

@@ -108,9 +108,9 @@ def read_html(stream: ByteStream, origin: Origin, reading: Reading) -> Iterator[
     decoded = decode(data, html=True)
     about = {"charset": decoded.charset, "replaced": decoded.replaced} if decoded.replaced else {}
     try:
-        page = html_to_text(decoded.text)
-    except HtmlError:
-        yield origin.failed(origin.name, "nested_too_deep")
+        page = html_to_text(decoded.text, reading.html)
+    except HtmlError as error:
+        yield origin.failed(origin.name, "nested_too_deep", str(error))
         return
     yield origin.row(
         origin.name,
@@ -118,6 +118,7 @@ def read_html(stream: ByteStream, origin: Origin, reading: Reading) -> Iterator[
         url=origin.about.get("url"),
         title=page.title,
         language=page.language,
+        date=page.date,
         extra=json_text(about),
     )
     yield from _ending(stream, origin)
@@ -202,7 +203,7 @@ def _object(line: bytes) -> tuple[dict[str, Any] | None, int]:
 def _row(values: Mapping[str, Any], where: str, origin: Origin, reading: Reading, replaced: int) -> Row:
     """Build a row of named values: those that a document has are taken over, the others go to `extra`."""
     text = _text_of(values.get(reading.text_column))
-    id = _text_of(values.get(reading.id_column)) or where
+    id = _id_of(values.get(reading.id_column), origin) or where
     fields = {name: found for name in _FIELDS if (found := _text_of(values.get(name))) is not None}
     taken = {reading.text_column, reading.id_column, *fields}
     rest = {name: value for name, value in values.items() if name not in taken}
@@ -213,6 +214,12 @@ def _row(values: Mapping[str, Any], where: str, origin: Origin, reading: Reading
     if len(text) > reading.max_record_bytes:
         return origin.failed(id, "too_large", **fields)
     return origin.row(id, text, extra=_well_formed(json_text(rest)), **fields)
+
+
+def _id_of(value: Any, origin: Origin) -> str | None:
+    """Give an id as text; a number, which another file has too, with the file's name in front."""
+    text = _text_of(value)
+    return f"{origin.name}:{text}" if text and isinstance(value, (int, float)) else text
 
 
 def _text_of(value: Any) -> str | None:

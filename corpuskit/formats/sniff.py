@@ -43,8 +43,8 @@ _MAX_CONTROL_SHARE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a file is. `name` is one of mediawiki, multistream_index, warc, parquet, arrow_file, arrow_stream, jsonl,
-    html, text, empty, or `unsupported`, with `detail` in words. `encoding` is set where a byte-order mark tells
+    """What a file is. `name` is one of mediawiki, multistream_index, warc, arc, parquet, arrow_file, arrow_stream,
+    jsonl, html, text, empty, or `unsupported`, with `detail` in words. `encoding` is set where a byte-order mark tells
     UTF-16."""
 
     name: str
@@ -65,7 +65,7 @@ def sniff(head: bytes) -> Kind:
     if re.match(rb"\s*WARC/\d", head):
         return Kind("warc")
     if head.startswith(b"filedesc://"):
-        return Kind("unsupported", "an ARC archive (the format before WARC)")
+        return Kind("arc")
     if head.startswith(_BINARY):
         return Kind("unsupported", "a binary file")
     return _text_kind(head)
@@ -78,9 +78,11 @@ def _text_kind(head: bytes) -> Kind:
         text = head[: len(head) & ~1].decode(encoding, "replace")
     else:
         plain = head.removeprefix(codecs.BOM_UTF8)
-        if b"\0" in plain or len(plain) - len(plain.translate(None, _CONTROLS)) > _MAX_CONTROL_SHARE * len(plain):
+        if len(plain) - len(plain.translate(None, _CONTROLS)) > _MAX_CONTROL_SHARE * len(plain):
             return Kind("unsupported", "a binary file")
         text = plain.decode("utf-8", "replace")
+        if b"\0" in plain and not _begins_as_html(text):  # pages have some in their scripts; browsers pass over them
+            return Kind("unsupported", "a binary file")
     start = _PROLOGUE.match(text)
     begin = text[start.end() if start else 0 :]
     if not begin:
@@ -111,6 +113,12 @@ def _markup_kind(begin: str, declared: bool, encoding: str | None) -> Kind:
     if name in _HTML:
         return Kind("html", encoding=encoding)
     return Kind("unsupported", f"XML of another kind (<{root[2][:40]}>)")
+
+
+def _begins_as_html(text: str) -> bool:
+    start = _PROLOGUE.match(text)
+    begin = text[start.end() if start else 0 :]
+    return begin[:1] == "<" and _markup_kind(begin, False, None).name == "html"
 
 
 def begins_as_index(head: bytes) -> bool:

@@ -9,7 +9,7 @@ members, looks whole; nothing in the format tells otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from corpuskit.formats.document import Origin, Reading, Row, json_text
@@ -58,6 +58,9 @@ class Damage:
 
 class RecordReader:
     """Split a stream into records. Blocks of other types than `types` are skipped, not held."""
+
+    _restart = _RESTART
+    _restart_bytes = 32
 
     def __init__(
         self, stream: ByteStream, max_block_bytes: int, types: tuple[str, ...] = ("response", "conversion")
@@ -148,11 +151,13 @@ class RecordReader:
         start = self._offset
         self._drop(1)
         while True:
-            found = _RESTART.search(self._buffer)
+            found = self._restart.search(self._buffer)
             if found:
                 self._drop(found.start() + 1)
                 break
-            self._drop(max(0, len(self._buffer) - 32))  # a line that begins a record may straddle two pieces
+            self._drop(
+                max(0, len(self._buffer) - self._restart_bytes)
+            )  # a line that begins a record may straddle two pieces
             if not self._fill(len(self._buffer) + 1):
                 self._drop(len(self._buffer))
                 break
@@ -161,7 +166,12 @@ class RecordReader:
 
 def read_warc(stream: ByteStream, origin: Origin, reading: Reading) -> Iterator[Row]:
     """Give a row for every record and every damage: HTML responses of status 200 and WET texts are documents."""
-    for found in RecordReader(stream, reading.max_record_bytes):
+    yield from record_rows(RecordReader(stream, reading.max_record_bytes), origin, reading)
+
+
+def record_rows(records: Iterable[Record | Damage], origin: Origin, reading: Reading) -> Iterator[Row]:
+    """Give a row for every record and every damage."""
+    for found in records:
         if isinstance(found, Damage):
             yield origin.failed(f"{origin.name}:{found.offset}", found.reason, found.detail)
         else:
@@ -173,7 +183,7 @@ def _row(record: Record, origin: Origin, reading: Reading) -> Row:
     row = origin.row(
         record.id or f"{origin.name}:{record.offset}",
         url=fields.get("warc-target-uri", "").strip("<> ") or None,
-        date=fields.get("warc-date"),
+        date=fields.get("warc-date") or None,
     )
     if record.type == "conversion":
         return _conversion(record, row, reading)
@@ -220,11 +230,11 @@ def _page(record: Record, response: Response, row: Row, reading: Reading) -> Row
     else:
         decoded = decode(body, response.charset, html=True)
         try:
-            page = html_to_text(decoded.text)
-        except HtmlError:
-            row["error"] = "nested_too_deep"
+            page = html_to_text(decoded.text, reading.html)
+        except HtmlError as error:
+            row |= {"error": "nested_too_deep", "extra": json_text({"detail": str(error)})}
             return row
-        row |= {"text": page.text, "title": page.title, "language": page.language}
+        row |= {"text": page.text, "title": page.title, "language": page.language, "date": page.date or row["date"]}
         row["extra"] = _details(record, decoded, problem)
     return row
 

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 
 from corpuskit.sketch.shingles import DIGIT, REMOVED, SPACE, UNIT
-from corpuskit.text.quality import SPACE as _WHITE
-from corpuskit.text.quality_kernels import code_point
+from corpuskit.text.characters import SPACE as _WHITE
+from corpuskit.text.unicode_kernels import code_point
 
 _P1, _P2, _P3 = np.uint32(2654435761), np.uint32(2246822519), np.uint32(3266489917)
 _P4, _P5 = np.uint32(668265263), np.uint32(374761393)

@@ -73,7 +73,7 @@ def digests(texts: pa.Array) -> tuple[bytes, npt.NDArray[np.uint64]]:
     import xxhash
 
     from corpuskit.sketch import shingle_kernels
-    from corpuskit.text.quality import properties
+    from corpuskit.text.characters import properties
 
     data, offsets = utf8(texts)
     out = np.empty(int(offsets[-1] - offsets[0]), np.uint8)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from typing import Any
 
-#: Resiliparse's time grows with the product of the depth of nested <div> and the blocks within: 100,000 take minutes.
-#: 512 is where browsers stop to nest.
+#: Blocks and lists nested deeper take a reader time and memory that grow with the square of the depth; 512 is where
+#: browsers stop to nest.
 MAX_DEPTH = 512
-_DIV = re.compile(r"<(/?)div\b", re.I)
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?=$|[-_])")
+#: Attributes of one tag: a parser compares each with all before.
+MAX_ATTRIBUTES = 8_192
+#: From how many tags to how many blocks around each a reader may walk.
+_MAX_STEPS = 1 << 25
+#: What the indentation of nested lists may come to.
+_MAX_INDENT_BYTES = 64 << 20
+#: Under this share of the page's text, the main text is looked for again in what is called comments.
+_SMALL_SHARE = 0.4
+_MANY = 500
+#: Under this one the rules have missed it, and all is taken but what is no text on any page.
+_LOST_SHARE = 0.1
+_FURNITURE = [
+    *("nav", "header", "footer", "aside", "button", "select", "dialog", "[role=navigation]", "[role=banner]"),
+    *("[role=contentinfo]", "[role=search]", "[class*=cookie]", "[id*=cookie]", "[class*=breadcrumb]"),
+]
+EXTRACTORS = ("resiliparse", "trafilatura")
 
 
 class HtmlError(ValueError):
@@ -18,38 +32,101 @@ class HtmlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class HtmlText:
-    """The main text of a page, its title and the primary subtag of its declared language."""
+    """The main text of a page, its title, the primary subtag of its declared language, its date of publication."""
 
     text: str
     title: str | None
     language: str | None
+    date: str | None = None
 
 
-def html_to_text(html: str) -> HtmlText:
-    """Give a page's main content as plain text: paragraphs, headings, lists with bullets; no links, forms, comments.
+def html_to_text(html: str, extractor: str = "resiliparse") -> HtmlText:
+    """Give a page's main content as plain text, and what the page says of itself.
 
-    Resiliparse's rule-based extraction (Bevendorff et al. 2018). A page without main content gives an empty text.
-    Raises HtmlError for <div> nested deeper than `MAX_DEPTH`.
+    Headings and paragraphs stand between blank lines, items of lists behind `- ` or their number, nested ones
+    indented, rows of tables as `cell | cell`, code as it stands; no links, forms, comments. A page without main
+    content gives an empty text. The text depends on the page alone. `extractor` is one of `EXTRACTORS`: Resiliparse's
+    rules (Bevendorff et al. 2018) with a fallback, or Trafilatura's (Barbaresi 2021).
+    Raises HtmlError for pages that would take more than linear time, ImportError without the extractor.
     """
-    from resiliparse.extract.html2text import extract_plain_text
+    _check(html)
     from resiliparse.parse.html import HTMLTree
 
-    if html.lower().count("<div") > MAX_DEPTH and _depth(html) > MAX_DEPTH:
-        raise HtmlError(f"<div> nested deeper than {MAX_DEPTH}")
-    tree = HTMLTree.parse(html)
-    text = extract_plain_text(
-        tree, preserve_formatting=True, main_content=True, list_bullets=True, alt_texts=False, links=False,
-        form_fields=False, noscript=False, comments=False,
+    from corpuskit.text.html_about import describe
+    from corpuskit.text.html_layout import guard, mark
+
+    if extractor == "trafilatura":
+        from corpuskit.text.html_trafilatura import main_text
+
+        about = describe(HTMLTree.parse(html), html)
+        try:
+            return HtmlText(main_text(html), about.title, about.language, about.date)
+        except (ValueError, RecursionError) as error:
+            raise HtmlError(str(error)) from None
+    tree = HTMLTree.parse(guard(html))
+    if not tree.document:
+        return HtmlText("", None, None)
+    about = describe(tree, html)
+    mark(tree)
+    return HtmlText(_main_text(tree, "omment" in html), about.title, about.language, about.date)
+
+
+def _check(html: str) -> None:
+    import numpy as np
+
+    from corpuskit.text.html_kernels import measure
+
+    page = np.frombuffer(html.encode("utf-8", "replace"), np.uint8)
+    attributes, blocks, lists, items, tags = measure(page)
+    if attributes > MAX_ATTRIBUTES:
+        raise HtmlError(f"a tag with more than {MAX_ATTRIBUTES} attributes")
+    if max(blocks, lists) > MAX_DEPTH:
+        raise HtmlError(f"blocks nested deeper than {MAX_DEPTH}")
+    if (blocks + lists) * tags > _MAX_STEPS:
+        raise HtmlError("many blocks nested deeply")
+    if 2 * lists * items > _MAX_INDENT_BYTES:
+        raise HtmlError("long lists nested deeply")
+
+
+def _main_text(tree: Any, commented: bool) -> str:
+    """Extract by rules; where these leave little of a page, take comments for text, then all but the furniture."""
+    from corpuskit.text.html_layout import render
+
+    text = _extract(tree, main_content=True, comments=False)
+    whole = _visible_chars(tree, len(text) / (_SMALL_SHARE if commented else _LOST_SHARE))
+    if commented and len(text) < _SMALL_SHARE * whole and len(text) < _comment_chars(tree):
+        more = _extract(tree, main_content=True, comments=True)
+        if len(text) < _SMALL_SHARE * len(more):
+            text = more
+    if len(text) < _LOST_SHARE * whole:
+        more = _extract(tree, main_content=False, skip_elements=_FURNITURE)
+        if len(text) < _LOST_SHARE * len(more):
+            text = more
+    return render(text)
+
+
+def _extract(tree: Any, **choices: Any) -> str:
+    from resiliparse.extract.html2text import extract_plain_text
+
+    return extract_plain_text(
+        tree, preserve_formatting=True, list_bullets=True, alt_texts=False, links=False, form_fields=False,
+        noscript=False, **choices,
     )  # fmt: skip
-    root = tree.document.query_selector("html") if tree.document else None
-    language = _LANGUAGE.match(((root.getattr("lang") if root else None) or "").strip())
-    title = " ".join((tree.title or "").split())
-    return HtmlText(text.strip(), title or None, language[0].lower() if language else None)
 
 
-def _depth(html: str) -> int:
-    depth = deepest = 0
-    for tag in _DIV.finditer(html):
-        depth = max(0, depth - 1) if tag[1] else depth + 1
-        deepest = max(deepest, depth)
-    return deepest
+def _visible_chars(tree: Any, enough: float) -> int:
+    """Give the length of the page's text, scripts and styles apart; 0 where all text is not longer than `enough`."""
+    from corpuskit.text.html_layout import all_named
+
+    whole = len(tree.body.text) if tree.body else 0
+    if enough >= whole:
+        return 0
+    return whole - sum(len(node.text) for node in all_named(tree.body, "script", "style", "noscript"))
+
+
+def _comment_chars(tree: Any) -> int:
+    """Give at least how long the text is in what is called comments."""
+    found = tree.document.query_selector_all("[class*=omment], [id*=omment]")
+    if len(found) > _MANY:
+        return len(tree.body.text)
+    return sum(len(node.text) for node in found.values())

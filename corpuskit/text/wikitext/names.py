@@ -100,3 +100,7 @@ FURNITURE = (
     *("infobox", "navbox", "ambox", "mbox", "sidebar", "geobox", "taxobox", "succession-box"),
     *("metadata", "noprint", "navigation"),
 )
+#: Attributes of a table's cell.
+ATTRIBUTES = _words("colspan rowspan style class align valign bgcolor scope data-sort-value width nowrap height id")
+#: Names of the argument that holds a template's text.
+TEXT_KEYS = ("text", "texte", "content", "code", "quote")

@@ -1,0 +1,115 @@
+"""Time `extract` + `clean` over WARC against datatrove's chain on the same files, in one run.
+
+    python -m tests.bench.bench_chain --datatrove PYTHON [--copies 2] [--rounds 3]
+
+PYTHON is that of an environment with datatrove (see datatrove_chain.py). The archives are the 990 pages of Trafilatura's
+evaluation set, in four WARC files, each page so many times. Both use two processes. Prints pages a second of both,
+the ratio, and the peak memory of the largest process of corpuskit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
+
+from tests.data import shared
+
+_FILES = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="extract + clean against datatrove")
+    parser.add_argument("--datatrove", required=True, help="a Python that has datatrove")
+    parser.add_argument("--copies", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Path(scratch)
+        pages = write_archives(home / "warc", options.copies)
+        size = sum(path.stat().st_size for path in (home / "warc").iterdir())
+        print(f"{pages} pages in {_FILES} WARC files of {size / 1e6:.0f} MB together", flush=True)
+        ours, theirs, peak = [], [], 0
+        with_corpuskit(home)  # compiles and fills the page cache
+        for _ in range(options.rounds):
+            took, memory = with_corpuskit(home)
+            ours.append(took)
+            peak = max(peak, memory)
+            theirs.append(with_datatrove(home, options.datatrove))
+            print(
+                f"  corpuskit {ours[-1]:.2f} s, datatrove {theirs[-1]:.2f} s (load {os.getloadavg()[0]:.2f})",
+                flush=True,
+            )
+        one, other = statistics.median(ours), statistics.median(theirs)
+        print(f"corpuskit extract + clean: {pages / one:.0f} pages/s, datatrove: {pages / other:.0f} pages/s")
+        print(f"ratio {other / one:.1f} (at least 10 is promised), peak memory of a process {peak / 1e6:.0f} MB")
+
+
+def write_archives(folder: Path, copies: int) -> int:
+    """Write the evaluation pages as WARC files; gives the number of pages."""
+    folder.mkdir()
+    files = [gzip_writer(folder / f"pages-{at}.warc.gz") for at in range(_FILES)]
+    count = 0
+    with tarfile.open(shared("html_gold/trafilatura-eval.tar.xz")) as archive:
+        for member in archive:
+            if not member.name.endswith(".html"):
+                continue
+            found = archive.extractfile(member)
+            body = found.read() if found else b""
+            for copy in range(copies):
+                headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1")
+                writer = files[count % _FILES][0]
+                uri = f"https://pages.test/{copy}/{Path(member.name).name}"
+                payload = io.BytesIO(body)
+                writer.write_record(writer.create_warc_record(uri, "response", payload=payload, http_headers=headers))
+                count += 1
+    for _, file in files:
+        file.close()
+    return count
+
+
+def gzip_writer(path: Path) -> tuple[WARCWriter, io.BufferedWriter]:
+    file = path.open("wb")  # noqa: SIM115 (closed when all pages are written)
+    return WARCWriter(file, gzip=True), file
+
+
+def with_corpuskit(home: Path) -> tuple[float, int]:
+    for name in ("docs", "clean"):
+        shutil.rmtree(home / name, ignore_errors=True)
+    start, peak = time.perf_counter(), 0
+    for words in (
+        ["extract", str(home / "warc"), str(home / "docs")],
+        ["clean", str(home / "docs"), str(home / "clean"), "--preset", "gopher", "--language", "en"],
+    ):
+        process = subprocess.Popen([sys.executable, "-m", "corpuskit", "--quiet", *words, "--workers", "2"])
+        _, status, usage = os.wait4(process.pid, 0)
+        assert status == 0
+        peak = max(peak, usage.ru_maxrss * 1024)
+    return time.perf_counter() - start, peak
+
+
+def with_datatrove(home: Path, python: str) -> float:
+    shutil.rmtree(home / "out", ignore_errors=True)
+    script = Path(__file__).with_name("datatrove_chain.py")
+    start = time.perf_counter()
+    subprocess.run([python, str(script), str(home / "warc"), str(home / "out"), "2"], check=True, capture_output=True)
+    took = time.perf_counter() - start
+    kept = sum(gzip.open(path).read().count(b"\n") for path in (home / "out" / "docs").iterdir())
+    assert kept, "datatrove kept nothing"
+    return took
+
+
+if __name__ == "__main__":
+    main()
