@@ -15,7 +15,7 @@ _MAX_STEPS = 1 << 25
 #: What the indentation of nested lists may come to.
 _MAX_INDENT_BYTES = 64 << 20
 #: Under this share of the page's text, the main text is looked for again in what is called comments.
-_SMALL_SHARE = 0.4
+_SMALL_SHARE = 0.2
 _MANY = 500
 #: Under this one the rules have missed it, and all is taken but what is no text on any page.
 _LOST_SHARE = 0.1

@@ -156,7 +156,7 @@ def _as_text(tree: Any, unordered: Any) -> None:
 def render(text: str) -> str:
     """Read the marks: rows as `cell | cell`, lists with `- ` or numbers, two spaces a level, code as it stands."""
     pieces, at = [], 0
-    for code in _PRE_TEXT.finditer(text):
+    for code in _PRE_TEXT.finditer(text) if _PRE in text else ():
         pieces.append(_prose(text[at : code.start()]).strip("\n"))
         pieces.append(_MARKS.sub("", code[1]).strip("\n").rstrip())
         at = code.end()
@@ -172,7 +172,10 @@ def _prose(text: str) -> str:
     text = text.replace(_BREAK, "\n")
     if "• " in text or ". " in text:
         text = _LISTED.sub(_item, text)
-    return _BLANKS.sub("\n\n", _TRAILING.sub("", _MARKS.sub("", text)))
+    text = _MARKS.sub("", text)
+    if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
+        text = _TRAILING.sub("", text)
+    return _BLANKS.sub("\n\n", text)
 
 
 def _row(line: re.Match[str]) -> str:

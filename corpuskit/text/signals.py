@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from corpuskit.text import stopwords
+from corpuskit.text.threads import side_by_side
 from corpuskit.text.unicode import utf8
 
 _WHOLE, _RATIO = pa.int64(), pa.float64()
@@ -111,11 +112,14 @@ def _measure(texts: pa.Array, listed: npt.NDArray[np.int64], *, ngrams: bool) ->
     longest = int(np.diff(offsets).max(initial=0))
     rooms = ((longest // _WORD_BYTES + 64, min(longest, _LONGEST) + 2), (longest + 2, longest + 2))
     found = np.zeros((len(SIGNALS), len(texts)), np.float64)
-    done = 0
-    for room in rooms:
-        done = signals_kernels.measure(
-            data, offsets, _lookup(), stopwords.table(), listed, phrases(), room, ngrams, done, found
-        )
+    tables = (_lookup(), stopwords.table(), listed, phrases())
+
+    def part(first: int, last: int) -> None:
+        done = first
+        for room in rooms:
+            done = signals_kernels.measure(data, offsets[: last + 1], *tables, room, ngrams, done, found)
+
+    side_by_side(part, offsets)
     return found
 
 
