@@ -13,6 +13,7 @@ from corpuskit import dataset, storage
 from corpuskit.dataset import MARKED, Ancestor, Artifact, Ledger, Manifest, Shard
 from corpuskit.errors import Busy, CorpuskitError
 from corpuskit.executors import Executor
+from corpuskit.formats.durable import sync
 from corpuskit.plan import Made, StagePlan, check_extra, check_out, cut, final_artifacts
 from corpuskit.stage import Files, Table
 from corpuskit.task import Task, TaskReport, files_folder, finished
@@ -124,7 +125,7 @@ def _commit(plan: StagePlan, done: Sequence[tuple[list[Task], list[TaskReport]]]
             _write_folder_files(plan, what, artifact)
     if not storage.is_remote(plan.out):
         for parent in {os.path.dirname(target) for target in placed}:
-            storage.fsync_folder(parent)
+            sync(parent)
     manifest = _manifest(plan, artifacts, done)
     storage.write_bytes(storage.join(plan.out, dataset.MANIFEST), manifest.encode())
     storage.remove_folder(storage.join(plan.out, dataset.WORK))

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from corpuskit.errors import CannotWrite, CorpuskitError, NoInput
+from corpuskit.formats.durable import size_and_sha256, sync
 
 if TYPE_CHECKING:
     import pyarrow.fs as pafs
@@ -112,12 +113,9 @@ def source(path: str) -> pa.NativeFile:
 
 def sha256(path: str) -> str:
     """Hash a file's bytes."""
-    digest = hashlib.sha256()
     if not is_remote(path):
-        with open(path, "rb", buffering=0) as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        return digest.hexdigest()
+        return size_and_sha256(path)[1]
+    digest = hashlib.sha256()
     fs, inner = filesystem(path)
     with fs.open_input_stream(inner) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
@@ -167,7 +165,7 @@ class Sink(io.RawIOBase):
                     os.fsync(self._file.fileno())
                     self._file.close()
                     os.replace(self._temporary, self.path)
-                    fsync_folder(os.path.dirname(self.path))
+                    sync(os.path.dirname(self.path) or ".")
         except BaseException:
             self.abort()
             raise
@@ -221,8 +219,7 @@ def place(made: str, final: str) -> None:
             os.link(made, temporary)
         except OSError:  # a file system without hard links
             shutil.copyfile(made, temporary)
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
+            sync(temporary)
         os.replace(temporary, final)
 
 
@@ -239,10 +236,10 @@ def adopt(made: Path, final: str) -> tuple[int, str]:
                     sink.write(chunk)
 
         return write(final, fill)
-    with cannot_write(str(made)), open(made, "rb") as file:
-        os.fsync(file.fileno())
+    with cannot_write(str(made)):
+        sync(made)
     place(str(made), final)
-    return os.path.getsize(final), sha256(final)
+    return size_and_sha256(final)
 
 
 def remove_file(path: str) -> None:
@@ -261,15 +258,6 @@ def remove_folder(path: str) -> None:
     elif exists(path):
         fs, inner = filesystem(path)
         fs.delete_dir(inner)
-
-
-def fsync_folder(path: str) -> None:
-    """Make renames in a local folder durable."""
-    handle = os.open(path or ".", os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def tree(folder: str) -> list[str]:

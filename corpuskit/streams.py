@@ -22,7 +22,6 @@ from corpuskit.stage import Input, Stage, Table, Written
 from corpuskit.tally import Tally, split_marked
 from corpuskit.task import run_into
 
-FORMATS = ("arrow", "jsonl")
 _LINES = 1000
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -152,3 +153,18 @@ def _record(at: int, text: str) -> bytes:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+class Whole:
+    """A file's bytes as the stream that PageReader reads."""
+
+    problem = damage = None
+
+    def __init__(self, data: bytes) -> None:
+        self.file = io.BytesIO(data)
+
+    def read(self, size: int) -> bytes:
+        return self.file.read(size)
+
+    def resume(self) -> bool:
+        return False

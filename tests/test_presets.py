@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from corpuskit.errors import UsageError
 from corpuskit.text import lines, presets
 from corpuskit.text.signals import SIGNALS, signals
+from corpuskit.text.thresholds import rules_of
 from tests.data import shared
 
 #: Prose that every preset keeps.
@@ -23,7 +23,7 @@ GOOD = (
 def verdict(text: str, preset: str, language: str | None = None, edit: bool = False) -> tuple[str | None, str | None]:
     texts, languages = pa.array([text]), pa.array([language], pa.string())
     edited = lines.edit_column(texts, presets.LINES[preset])[0] if edit else None
-    reasons, details = presets.judge(signals(texts, languages, edited=edited), presets.rules(preset), languages)
+    reasons, details = presets.judge(signals(texts, languages, edited=edited), presets.PRESETS[preset], languages)
     return reasons[0], details[0]
 
 
@@ -90,27 +90,20 @@ def test_stop_words_judge_only_languages_that_have_a_list() -> None:
 
 def test_other_bounds_replace_those_of_the_preset() -> None:
     columns = signals(pa.array(["Only four words here.", GOOD]))
-    assert presets.judge(columns, presets.rules("gopher", {"words": 4}))[0][0] == "gopher_stop_words"
-    rules = presets.rules("gopher", {"words": 1000})
+    assert presets.judge(columns, rules_of("gopher", ["words=4"]))[0][0] == "gopher_stop_words"
+    rules = rules_of("gopher", ["words=1000"])
     assert presets.judge(columns, rules)[1][1] == "77 words, at least 1000"
 
 
 def test_a_bound_that_the_preset_has_not_comes_first() -> None:
     columns = signals(pa.array([GOOD]))
-    rules = presets.rules("none", at_most={"sentences": 3})
+    rules = rules_of("none", ["sentences<=3"])
     assert presets.judge(columns, rules) == (["too_high"], ["6 (sentences), at most 3"])
-
-
-def test_unknown_presets_and_signals_are_named_in_the_error() -> None:
-    with pytest.raises(UsageError, match=r"expected one of gopher, .* got `gophre`"):
-        presets.rules("gophre")
-    with pytest.raises(UsageError, match="got `wrods`"):
-        presets.rules("gopher", {"wrods": 3})
 
 
 def test_a_ratio_that_equals_the_bound_is_within_it() -> None:
     columns = signals(pa.array([GOOD])) | {"dup_lines": pa.array([0.3])}
-    assert presets.judge(columns, presets.rules("gopher")) == ([None], [None])
+    assert presets.judge(columns, presets.PRESETS["gopher"]) == ([None], [None])
 
 
 def test_every_reason_is_explained_and_every_signal_known() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import io
 import re
 from collections.abc import Iterator
 
@@ -11,26 +10,12 @@ import pytest
 
 from corpuskit.formats.mediawiki import Page, PageReader
 from corpuskit.text.wikitext import Site, wikitext_to_text
+from tests.build import Whole
 from tests.data import shared
 
 LEFTOVER = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|<ref")
 VERBATIM = re.compile(r"<(math|nowiki|pre|source|syntaxhighlight|code|chem)[ >]", re.I)
 HOLE = re.compile(r"\( *\)|\(,| ,(?= )")
-
-
-class Whole:
-    """A file's bytes as the stream that PageReader reads."""
-
-    problem = damage = None
-
-    def __init__(self, data: bytes) -> None:
-        self.file = io.BytesIO(data)
-
-    def read(self, size: int) -> bytes:
-        return self.file.read(size)
-
-    def resume(self) -> bool:
-        return False
 
 
 def rendered(names: list[str]) -> Iterator[tuple[str, str]]:

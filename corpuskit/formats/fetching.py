@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,9 @@ from typing import Any
 import pyarrow as pa
 
 from corpuskit.errors import BadData, Busy, CannotWrite, CorpuskitError, Unavailable
+from corpuskit.formats.durable import check_room, sync
 from corpuskit.formats.http import Again, Answer, Client, FetchError, host_of
-from corpuskit.formats.meter import Meter, Show, Wanted, human
+from corpuskit.formats.meter import Meter, Show, Wanted
 from corpuskit.formats.threads import in_order
 
 #: What is to be fetched. `checksum` is "sha256:<hex>", "sha1:<hex>" or "md5:<hex>"; null where none is published.
@@ -40,7 +40,6 @@ LISTING = pa.schema(
 _ABOUT = ("source", "url", "license", "date")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _MANY_HOSTS_WORKERS = 8
-_SPARE_BYTES = 64 << 20
 
 Check = Callable[[Path], dict[str, str]]
 
@@ -215,11 +214,7 @@ class _Transfer:
         """Give the file its name, durably."""
         with _writing(final):
             os.replace(self.part, final)
-            folder = os.open(final.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync(final.parent)
             self._sidecar.unlink(missing_ok=True)
 
     def _take_up(self, file: Any) -> int:
@@ -309,9 +304,7 @@ class _Transfer:
         temporary.write_text(json.dumps(self._known), encoding="utf-8")
         os.replace(temporary, self._sidecar)
         self._meter.expect(self._wanted, self._size)
-        free = shutil.disk_usage(self.part.parent).free
-        if self._size is not None and self._size + _SPARE_BYTES > free:
-            raise _no_room(str(self.part.parent), self._size, free)
+        check_room(self.part.parent, self._size or 0)
 
     def _take(self, answer: Answer, file: Any) -> None:
         for piece in answer.pieces():
@@ -344,15 +337,7 @@ def _check_space(wanted: list[Wanted], out: Path) -> None:
     for each in wanted:
         here = [path.stat().st_size for path in (out / each.name, out / f"{each.name}.part") if path.exists()]
         missing += max(0, (each.bytes or 0) - max(here, default=0))
-    free = shutil.disk_usage(out).free
-    if missing and missing + _SPARE_BYTES > free:
-        raise _no_room(str(out), missing, free)
-
-
-def _no_room(where: str, needed: int, free: int) -> CannotWrite:
-    return CannotWrite(
-        where, f"{human(needed)} are to come, {human(free)} are free", "free space or choose another folder"
-    )
+    check_room(out, missing)
 
 
 def _strong(etag: str | None) -> str | None:

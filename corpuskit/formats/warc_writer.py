@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
+from corpuskit.formats.durable import sync
 from corpuskit.formats.http import Visit
 
 Fields = list[tuple[str, str]]
@@ -166,6 +167,7 @@ class WarcFiles:
         self.leave()
         whole, part = self._both(self._name())
         os.replace(part, whole)
+        sync(whole.parent)
         self._number, self._whole = self._number + 1, None
 
     def _begin(self) -> bytes:

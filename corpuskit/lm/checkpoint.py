@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from corpuskit.errors import BadData, NoInput
+from corpuskit.formats.durable import sync
 
 MODEL, WEIGHTS, TOKENIZER, CHECKPOINT = "model.json", "model.safetensors", "tokenizer", "checkpoint.safetensors"
 #: What `LlamaForCausalLM` puts before the names of the network's parameters.
@@ -62,16 +62,8 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         mode = temporary.stat().st_mode  # as the umask wants it; safetensors makes a private file in its place
         write(temporary)
         temporary.chmod(mode)
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import struct
 import threading
 import uuid
@@ -23,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpuskit.errors import BadData, Busy, CannotWrite, CorpuskitError, Unavailable
+from corpuskit.formats.durable import check_room, size_and_sha256, sync
 from corpuskit.formats.meter import Meter, Show, Wanted
 from corpuskit.formats.response import header_fields
 from corpuskit.formats.threads import in_order
@@ -48,7 +48,6 @@ _PIECE_BYTES = 1 << 20
 _ROWS = 1024
 _TRIES = 2
 _FAILED_IN_A_ROW = 10
-_SPARE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,8 @@ def fetch_records(
     crawl = listing.column("source")[0].as_py()
     lengths = listing.column("length").to_numpy()
     whole = Wanted("records", "", int(lengths.sum()))
-    _check_space(out, int(lengths.sum()))
+    here = sum(path.stat().st_size for path in out.iterdir() if path.is_file())
+    check_room(out, int(lengths.sum()) - here)
     work = _Work(client, workers, whole, Meter([whole], show), len(lengths))
     start = number = 0
     while start < len(lengths):
@@ -172,7 +172,7 @@ class _File:
         if self._final.exists():  # whole, by an earlier attempt
             if self._final.stat().st_size == self._size:
                 work.meter.skip(work.whole, self._size - len(self._warcinfo))
-                return self._told(_sha256(self._final))
+                return self._told(size_and_sha256(self._final)[1])
             self._final.unlink()
         try:
             with _Part(self._part) as part:
@@ -181,7 +181,7 @@ class _File:
                     return None
                 part.finish(self._size)
             os.replace(self._part, self._final)
-            _sync_folder(self._final.parent)
+            sync(self._final.parent)
         except OSError as error:
             problem = f"cannot write: {error.strerror or error}"
             raise CannotWrite(str(self._part), problem, "free space or choose another folder") from None
@@ -324,27 +324,3 @@ def _failure(failed: list[FetchError], of: int, *, stopped: bool = False) -> Cor
     if all(each.kind == "mismatch" for each in failed):
         return BadData("download", problem, "the index and the archive do not agree; run it again, or report it")
     return Unavailable("download", problem, "run the same command again; what has come is kept")
-
-
-def _check_space(out: Path, needed: int) -> None:
-    here = sum(path.stat().st_size for path in out.iterdir() if path.is_file())
-    free = shutil.disk_usage(out).free
-    if needed - here + _SPARE_BYTES > free:
-        problem = f"{(needed - here) / 1e9:.1f} GB are to come, {free / 1e9:.1f} GB are free"
-        raise CannotWrite(str(out), problem, "free space or choose another folder")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while data := file.read(_PIECE_BYTES):
-            digest.update(data)
-    return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -139,7 +139,6 @@ def _measured(
     edited = None
     if lines is not None:
         edited, removed = edit_column(texts, lines)
-    counted = pii.scan(texts if edited is None else edited)
     found: dict[str, pa.Array] = signals.signals(texts, spoken, edited=edited)
     found |= {"language_score": named.scores, "language_share": named.shares}
     texts = texts if edited is None else edited
@@ -147,8 +146,7 @@ def _measured(
         found["removed_chars"] = removed
     if model is not None:
         found["perplexity"] = model.measure(texts)
-    if options.redact_pii:
-        texts, counted = pii.redact(texts)
+    texts, counted = pii.redact(texts) if options.redact_pii else (texts, pii.scan(texts))
     batch = schema.with_column(schema.with_column(batch, "text", texts.cast(pa.string())), "language", spoken)
     for name, values in {**found, **{_PII + kind: counts for kind, counts in counted.items()}}.items():
         batch = schema.with_column(batch, name, values)

@@ -25,9 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpuskit.errors import UsageError
 from corpuskit.text.lines import LineRules
-from corpuskit.text.signals import SIGNALS
 
 #: Languages written without spaces between words: rules that count words do not hold for them.
 UNSPACED = frozenset(
@@ -161,31 +159,6 @@ REASONS: Mapping[str, str] = {
     "too_low": "a signal below the bound that the user gave where the preset has none",
     "too_high": "a signal above the bound that the user gave where the preset has none",
 }
-
-
-def rules(
-    preset: str, at_least: Mapping[str, float] | None = None, at_most: Mapping[str, float] | None = None
-) -> tuple[Rule, ...]:
-    """Give a preset's rules with other bounds, by signal, where given.
-
-    A bound replaces the preset's for that signal on that side; where it has none, a rule of reason `too_low` or
-    `too_high` comes first. Raises UsageError for an unknown preset or signal.
-    """
-    if preset not in PRESETS:
-        raise UsageError("preset", f"expected one of {', '.join(PRESETS)}, got `{preset}`")
-    found = list(PRESETS[preset])
-    for side, reason, bounds in (("at_most", "too_high", at_most or {}), ("at_least", "too_low", at_least or {})):
-        for signal, value in bounds.items():
-            if signal not in SIGNALS:
-                raise UsageError("threshold", f"expected one of {', '.join(SIGNALS)}, got `{signal}`")
-            old = [at for at, rule in enumerate(found) if rule.signal == signal and getattr(rule, side) is not None]
-            for at in old:
-                found[at] = dataclasses.replace(found[at], **{side: value})  # type: ignore[arg-type]
-            if not old:
-                what = f"({signal})"
-                bounded = Rule(reason, signal, what)
-                found.insert(0, dataclasses.replace(bounded, **{side: value}))  # type: ignore[arg-type]
-    return tuple(found)
 
 
 def judge(

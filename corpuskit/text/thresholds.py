@@ -22,7 +22,7 @@ def rules_of(preset: str, thresholds: Sequence[str], where: str = "--threshold")
     preset does not look at is a rule of its own, tried first, with the reason `too_low` or `too_high`. Of two bounds on
     one side of a signal the last counts. Raises UsageError that says what is wrong with a word.
     """
-    rules = list(presets.rules(preset))
+    rules = list(presets.PRESETS[preset])
     for word in thresholds:
         found = _WORD.fullmatch(word.strip())
         if found is None:

@@ -25,6 +25,7 @@ from typing import Any
 
 from corpuskit.formats.mediawiki import Page, PageReader
 from corpuskit.text.wikitext import Site, wikitext_to_text
+from tests.build import Whole
 
 ROOT = Path(os.environ.get("CORPUSKIT_DATA", Path(__file__).parents[3] / "shared" / "data")) / "wikipedia"
 SOURCES = {
@@ -33,21 +34,6 @@ SOURCES = {
     "uk": "ukwiki-20230501-truncated-100k.xml.xz",
     "vi": "viwiki-20230501-truncated-100k.xml.xz",
 }
-
-
-class Whole:
-    """A file's bytes as the stream that PageReader reads."""
-
-    problem = damage = None
-
-    def __init__(self, data: bytes) -> None:
-        self.file = io.BytesIO(data)
-
-    def read(self, size: int) -> bytes:
-        return self.file.read(size)
-
-    def resume(self) -> bool:
-        return False
 
 
 def pages_of(name: str) -> tuple[list[Page], Site, float]:

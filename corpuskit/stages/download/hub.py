@@ -24,7 +24,6 @@ HF_HUB_OFFLINE=1 keeps from the network.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -39,6 +38,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpuskit.errors import BadData, CorpuskitError
+from corpuskit.formats.durable import size_and_sha256, sync
 from corpuskit.options import option
 from corpuskit.schema import rows_to_batch
 from corpuskit.stage import Files, Stage, Step, Table, Whole, Written, Yield, event, status, warn
@@ -149,7 +149,7 @@ class _Progress:
         broken: set[str] = set()
         for each in self._noted():
             path = out / each.name
-            if each.split in broken or not path.is_file() or _measure(path) != (each.bytes, each.sha256):
+            if each.split in broken or not path.is_file() or size_and_sha256(path) != (each.bytes, each.sha256):
                 broken.add(each.split)  # the files behind it are made again, to the same bytes
             else:
                 self.files.append(each)
@@ -301,11 +301,11 @@ class _Writer:
         rows = pq.read_metadata(self._part).num_rows
         if rows != self._rows:
             raise CorpuskitError(self.name, f"{self._rows} rows went in, {rows} are there", "report this fault")
-        size, digest = _measure(self._part)
+        size, digest = size_and_sha256(self._part)
         with self._part.open("rb") as file:
             os.fsync(file.fileno())
         self._part.replace(self._path)
-        _sync_folder(self._path.parent)
+        sync(self._path.parent)
         return rows, size, digest
 
     def _flush(self) -> None:
@@ -314,23 +314,6 @@ class _Writer:
             table = pa.concat_tables(self._held).combine_chunks()
             self._file.write_table(table, row_group_size=self._group_rows)
         self._held, self._group_rows, self._group_bytes = [], 0, 0
-
-
-def _measure(path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-            size += len(piece)
-    return size, digest.hexdigest()
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 STAGE = Stage(

@@ -39,6 +39,7 @@ import pyarrow as pa
 
 from corpuskit import network
 from corpuskit.errors import NoInput
+from corpuskit.formats.durable import size_and_sha256
 from corpuskit.options import option
 from corpuskit.schema import rows_to_batch
 from corpuskit.stage import Files, Input, Stage, Step, Table, Whole, Written, Yield, event, status, warn
@@ -195,7 +196,7 @@ def _pages(listing: Whole, options: Options, out: Path) -> Iterator[Yield]:
         files = crawl.finish()
     about = {"source": options.source, **({"license": options.license} if options.license else {})}
     for path in files:
-        yield Written(path.name, about, path.stat().st_size, _sha256(path))
+        yield Written(path.name, about, *size_and_sha256(path))
     yield from _batches(_visited(listing, crawl), _MARKED)
 
 
@@ -272,16 +273,6 @@ def _warn_of_forbidden(crawl: Any, listing: Whole) -> None:
     named = [f"{urls[entry.row].as_py()} ({entry.cause})" for entry in itertools.islice(forbidden, _NAMED_FORBIDDEN)]
     more = ", ..." if count > len(named) else ""
     warn(f"{count:,} of {len(listing):,} URLs may not be asked: {', '.join(named)}{more}")
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 STAGE = Stage(

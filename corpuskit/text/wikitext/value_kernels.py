@@ -20,8 +20,6 @@ from corpuskit.text.wikitext.base_kernels import (
 )
 from corpuskit.text.wikitext.numbers_kernels import is_digits, is_number
 
-_PLACES = 1_000_000_000
-
 
 @kernel
 def _positional(w: Any, i: int) -> Any:
