@@ -39,6 +39,8 @@ UNDETERMINED = "und"
 #: Lines of fewer bytes, and lines that the model is less sure of, are in the language of the line before them.
 MIN_LINE_BYTES = 40
 MIN_LINE_SCORE = 0.5
+#: Of longer texts, lines of about so many bytes, spread over the text, are judged: more bytes name it no better.
+JUDGED_BYTES = 4096
 
 # The property bits of a code point.
 UPPER, LOWER, UNSETTLED = 1, 2, 4
