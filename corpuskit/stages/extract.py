@@ -50,6 +50,7 @@ from corpuskit.formats.reading import REASONS, read_rows
 from corpuskit.options import option
 from corpuskit.schema import rows_to_batch
 from corpuskit.stage import Input, OneFile, Stage, Step, Table, Yield, group, group_bytes, status, warn
+from corpuskit.text.html import EXTRACTORS, FALLBACKS
 
 _BATCH_ROWS = 1_000
 _BATCH_CHARS = 16 << 20
@@ -68,7 +69,9 @@ class Options:
         "id", "Column or key of the id: words as they stand, numbers behind the file's name; else that and the row."
     )
     text_per: str = option("file", "What of a plain text file is a document.", choices=("file", "line", "paragraph"))
-    html: str = option("resiliparse", "What takes the text out of HTML pages.", choices=("resiliparse", "trafilatura"))
+    html: str = option("corpuskit", "What takes the main text out of HTML pages.", choices=EXTRACTORS)
+    html_fallback: str = option("none", "What reads the pages that `corpuskit` is unsure of.", choices=FALLBACKS)
+    comments: bool = option(False, "Keep what readers have written below the text of HTML pages.")
     max_record_bytes: int = option(
         64 << 20, "Largest page, record, line or text file that is read, decompressed.", min=1 << 10, max=1 << 30
     )
@@ -106,7 +109,15 @@ def _words(word: str) -> list[str]:
 def read(dump: OneFile, options: Options) -> Iterator[Yield]:
     """Read one file as batches of at most 1,000 rows or about 16 MiB of text."""
     origin = Origin(dump.path.name, dump.about, options.source, options.license)
-    reading = Reading(options.text_column, options.id_column, options.text_per, options.max_record_bytes, options.html)
+    reading = Reading(
+        options.text_column,
+        options.id_column,
+        options.text_per,
+        options.max_record_bytes,
+        options.html,
+        options.html_fallback,
+        options.comments,
+    )
     if options.sample is not None and not dump.part:
         raise UsageError(dump.path.name, "--sample needs local files", "copy the dump and its index to this machine")
     if dump.part:
@@ -122,7 +133,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
     chars, some = 0, False
     for row in rows:
         held.append(row)
-        chars += len(row["text"] or "") + len(row.get("extra") or "")
+        chars += len(str(row["text"] or "")) + len(str(row.get("extra") or ""))
         if len(held) >= _BATCH_ROWS or chars >= _BATCH_CHARS:
             yield rows_to_batch(held, MARKED)
             held, chars, some = [], 0, True
@@ -166,6 +177,6 @@ STAGE = Stage(
     ),
     steps=(Step(read, writes={"docs": Table(EXTRACTED)}, cut=cut),),
     reasons=REASONS,
-    version=3,
+    version=4,
     some_extra="html",
 )

@@ -36,14 +36,16 @@ class HtmlText:
     confidence: float | None = None
 
 
-def html_to_text(page: str | bytes, extractor: str = "corpuskit", fallback: str = "none") -> HtmlText:
+def html_to_text(
+    page: str | bytes, extractor: str = "corpuskit", fallback: str = "none", *, comments: bool = False
+) -> HtmlText:
     """Give a page's main content as plain text, and what the page says of itself. Bytes are UTF-8.
 
     Headings and paragraphs stand between blank lines, items of lists behind `- ` or their number, nested ones
     indented, rows of tables as `cell | cell`, code as it stands; no links, forms, comments. A page without main
     content gives an empty text. The text depends on the page alone. `extractor` is one of EXTRACTORS; pages of which
-    `corpuskit` is unsure go to `fallback`, one of FALLBACKS. Raises HtmlError for pages that would take the libraries
-    more than linear time, ImportError without the library.
+    `corpuskit` is unsure go to `fallback`, one of FALLBACKS; with `comments` it keeps those of readers. Raises
+    HtmlError for pages that would take the libraries more than linear time, ImportError without the library.
     """
     if extractor == "resiliparse":
         from corpuskit.text.html.by_resiliparse import extract
@@ -53,7 +55,7 @@ def html_to_text(page: str | bytes, extractor: str = "corpuskit", fallback: str 
         from corpuskit.text.html.by_trafilatura import extract
 
         return extract(_text(page))
-    found = _judged(page if isinstance(page, bytes) else page.encode("utf-8", "replace"))
+    found = _judged(page if isinstance(page, bytes) else page.encode("utf-8", "replace"), comments)
     if fallback == "trafilatura" and (found.confidence or 0.0) < UNSURE:
         return _by_fallback(page, found)
     return found
@@ -63,7 +65,7 @@ def _text(page: str | bytes) -> str:
     return page if isinstance(page, str) else page.decode("utf-8", "replace")
 
 
-def _judged(page: bytes) -> HtmlText:
+def _judged(page: bytes, comments: bool) -> HtmlText:
     import numpy as np
 
     from corpuskit.text.html import judge_kernels
@@ -71,7 +73,7 @@ def _judged(page: bytes) -> HtmlText:
 
     if not page:
         return HtmlText("", None, None)
-    main, confidence, marks, heading = judge_kernels.extract(np.frombuffer(page, np.uint8), *_tables())
+    main, confidence, marks, heading = judge_kernels.extract(np.frombuffer(page, np.uint8), *_tables(), comments)
     about = describe(page, [Mark(*mark) for mark in marks.tolist()], heading.tobytes())
     text = main.tobytes().decode("utf-8", "replace")
     return HtmlText(text, about.title, about.language, about.date, about.author, round(float(confidence), 4))

@@ -21,6 +21,9 @@ DATE_NAMES = (
     *("date", "pubdate", "publishdate", "publish_date", "publication_date", "parsely-pub-date", "sailthru.date"),
     *("og:published_time", "dcterms.date", "citation_publication_date", "citation_date", "article:published"),
 )
+AUTHOR_NAMES = ("author", "article:author", "parsely-author", "dc.creator", "sailthru.author", "byl", "citation_author")
+#: The names of all <meta> that are read.
+META_NAMES = (*DATE_NAMES, *AUTHOR_NAMES, "og:title", "content-language", "og:locale")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,21 +12,56 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.html.scan_kernels import borrowed
-from corpuskit.text.html.segment_kernels import (
-    BREAKS, DEPTH, ELEMENT, END, FIRST, FORM, HIDDEN, LINK, LINKS, PARENT, START, STOP, TAG, TOKENS, TOKENS_END,
+from corpuskit.text.html.arrays import (
+    BREAKS,
+    DEPTH,
+    ELEMENT,
+    END,
+    FIRST,
+    FORM,
+    HIDDEN,
+    LINK,
+    LINKS,
+    PARENT,
+    START,
+    STOP,
+    TAG,
+    TOKENS,
+    TOKENS_END,
 )  # fmt: skip
+from corpuskit.text.html.own_kernels import (
+    T_CHARS,
+    T_COMMAS,
+    T_DIGITS,
+    T_ENDS,
+    T_HASH,
+    T_KNOWN,
+    T_LAST,
+    T_LENGTH,
+    T_LETTERS,
+    T_LEXICON,
+    T_LEXICON_MAX,
+    T_LEXICON_MIN,
+    T_NUMBER,
+    T_STARTS,
+    T_SYMBOLS,
+    T_UPPER,
+    T_WIDE,
+    WORDS,
+    odds,
+    of_text,
+)  # fmt: skip
+from corpuskit.text.html.scan_kernels import borrowed
 from corpuskit.text.html.tags import NAMES
 
-_OFFSET, _PRIME, _MASK = np.uint64(2166136261), np.uint64(16777619), np.uint64(0xFFFFFFFF)
-_WORDS = 40  # words of a block that are looked up
 _LONG = 80.0  # from how many characters a text is more than a label
 _FAR = 50.0
 
 # The tags that a block may stand in directly, in groups that trees can part by one bound.
 _GROUPS = (
-    "p", "pre listing", "blockquote", "h1", "h2", "h3", "h4 h5 h6", "article main section", "div center details summary",
-    "li", "dd dt dl", "td th caption tr table tbody thead tfoot", "figcaption figure legend", "header hgroup",
+    "p", "pre listing", "blockquote", "h1", "h2", "h3", "h4 h5 h6", "article main section",
+    "div center details summary", "li", "dd dt dl", "td th caption tr table tbody thead tfoot",
+    "figcaption figure legend", "header hgroup",
     "ul ol menu dir", "form fieldset dialog search", "address", "aside nav footer",
 )  # fmt: skip
 GROUP = np.array(
@@ -41,7 +76,10 @@ AROUND = np.array(
     [sum(1 << at for at, names in enumerate(_AROUND) if name in names.split()) for name in NAMES], np.int64
 )
 #: Elements that are a paragraph of a container rather than one.
-_SMALL = np.array([name in "p li h1 h2 h3 h4 h5 h6 pre blockquote dd dt figcaption td th".split() for name in NAMES])
+_SMALL_NAMES = (
+    "p", "li", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "dd", "dt", "figcaption", "td", "th",
+)  # fmt: skip
+_SMALL = np.array([name in _SMALL_NAMES for name in NAMES])
 _IS_P, _IS_HEADING = (
     np.array([name in names.split() for name in NAMES]) for names in ("p pre blockquote", "h1 h2 h3 h4 h5 h6")
 )
@@ -49,129 +87,6 @@ _N_AROUND = len(_AROUND)
 
 #: Features of stage 1, and those that stage 2 has besides.
 N_FIRST, N_SECOND = 139, 26
-
-# What `_own` counts of a text.
-(
-    _CHARS, _LENGTH, _NUMBER, _COMMAS, _ENDS, _DIGITS, _UPPER, _SYMBOLS, _LETTERS, _LAST, _STARTS, _WIDE, _LEXICON,
-    _LEXICON_MIN, _LEXICON_MAX, _HASH, _KNOWN,
-) = range(17)  # fmt: skip
-_OWN = 17
-
-
-@njit(cache=True, nogil=True)
-def odds(value: Any, keys: Any, values: Any) -> Any:
-    """Look a hash up in a table of open addressing; gives (its log-odds, whether it is known)."""
-    slot = np.int64(value & np.uint64(len(keys) - 1))
-    while values[slot] != 0:
-        if keys[slot] == value:
-            return values[slot], True
-        slot = (slot + 1) & (len(keys) - 1)
-    return np.float32(0), False
-
-
-@njit(cache=True, nogil=True)
-def _own(text: Any, start: int, stop: int, keys: Any, values: Any, own: Any, hashes: Any) -> None:
-    """Count what the text itself tells, and write the hashes of its first words to `hashes`. Lengths count characters, those of Chinese, Japanese and Korean 2.5 times."""
-    chars = wide = words = commas = ends = digits = upper = symbols = letters = known = 0
-    total, low, high = 0.0, 0.0, 0.0
-    whole, word, inside, last = _OFFSET, _OFFSET, False, 0
-    at = start
-    while at < stop:
-        byte = np.int64(text[at])
-        whole = ((whole ^ np.uint64(byte)) * _PRIME) & _MASK
-        if byte < 0x80:
-            width, code = 1, byte
-        elif byte < 0xE0 or at + 2 >= stop:
-            width, code = 2, 0x80
-        elif byte < 0xF0:
-            width = 3
-            code = (byte & 15) << 12 | (np.int64(text[at + 1]) & 63) << 6 | np.int64(text[at + 2]) & 63
-        else:
-            width, code = 4, 0x1F000
-        is_word = False
-        if code < 0x80:
-            folded = code | 32
-            if 97 <= folded <= 122:
-                is_word = True
-                letters += 1
-                upper += code < 97
-            elif 48 <= code <= 57:
-                is_word = True
-                digits += 1
-            elif code == 44 or code == 59:
-                commas += 1
-            elif code == 46 or code == 33 or code == 63:
-                ends += 1
-            elif code != 32 and code != 10 and code != 45 and code != 39 and code != 34 and code != 58 and code != 40:
-                symbols += code != 41
-        elif code == 0x80:
-            is_word = True
-            letters += 1
-            if byte == 0xD8 and at + 1 < stop and text[at + 1] == 0x8C:  # Arabic comma
-                commas += 1
-            elif (byte == 0xD8 and at + 1 < stop and text[at + 1] == 0x9F) or (byte == 0xDB and text[at + 1] == 0x94):
-                ends += 1
-            elif byte == 0xC2:  # » and its like
-                symbols += 1
-                is_word = False
-        elif code == 0x3002 or code == 0xFF01 or code == 0xFF1F or code == 0x0964 or code == 0x0965:
-            ends += 1
-            wide += code != 0x0964 and code != 0x0965
-        elif code == 0x3001 or code == 0xFF0C or code == 0xFF1B:
-            commas += 1
-            wide += 1
-        elif 0x2000 <= code < 0x2C00:
-            symbols += code != 0x2019 and code != 0x2018 and code != 0x201C and code != 0x201D and code != 0x2013
-        else:
-            is_word = True
-            letters += 1
-            wide += 0x3040 <= code < 0xFB00
-        if is_word:
-            if not inside:
-                word, inside = _OFFSET, True
-                words += 1
-            for each in range(at, min(stop, at + width)):
-                value = np.uint64(text[each])
-                if 65 <= value <= 90:
-                    value |= np.uint64(32)
-                word = ((word ^ value) * _PRIME) & _MASK
-        elif inside:
-            inside = False
-            if words <= _WORDS:
-                hashes[words - 1] = np.uint32(word)
-        if code != 32 and code != 10:
-            last = code
-        chars += 1
-        at += width
-    if inside and words <= _WORDS:
-        hashes[words - 1] = np.uint32(word)
-    for each in range(min(words, _WORDS)):
-        weight, found = odds(np.uint64(hashes[each]), keys, values)
-        if found:
-            known += 1
-            total += weight
-            low, high = min(low, weight), max(high, weight)
-    first = text[start]
-    own[_CHARS], own[_LENGTH], own[_NUMBER] = chars, chars + 1.5 * wide, words
-    own[_COMMAS], own[_ENDS], own[_DIGITS], own[_UPPER], own[_SYMBOLS] = commas, ends, digits, upper, symbols
-    own[_LETTERS], own[_WIDE], own[_HASH] = letters, wide, np.float64(whole)
-    own[_LAST] = _ending(last)
-    own[_STARTS] = (
-        1 if 65 <= first <= 90 else 2 if 97 <= first <= 122 else 3 if 48 <= first <= 57 else 0 if first > 127 else 4
-    )
-    own[_LEXICON], own[_LEXICON_MIN], own[_LEXICON_MAX], own[_KNOWN] = total, low, high, known
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _ending(code: Any) -> Any:
-    """Say how a text ends: a sentence's end 3, a quote or bracket 2, a colon or comma 1, else 0."""
-    if code == 46 or code == 33 or code == 63 or code == 0x3002 or code == 0xFF01 or code == 0xFF1F or code == 0x0964:
-        return 3.0
-    if code == 34 or code == 41 or code == 0x201D or code == 0x300D or code == 0x2026:
-        return 2.0
-    if code == 58 or code == 44 or code == 59:
-        return 1.0
-    return 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -207,14 +122,14 @@ def _running(blocks: Any, count: int, elements: Any, own: Any, sums: Any) -> Non
     sums[0, :] = 0
     for each in range(count):
         block = blocks[each]
-        length = own[each, _LENGTH]
+        length = own[each, T_LENGTH]
         linked = length * block[LINK] / max(1, block[STOP] - block[START])
         tag = elements[block[ELEMENT], TAG]
         sums[each + 1, 0] = sums[each, 0] + length
         sums[each + 1, 1] = sums[each, 1] + linked
         sums[each + 1, 2] = sums[each, 2] + (length if length > _LONG and 2 * linked < length else 0.0)
         sums[each + 1, 3] = sums[each, 3] + (length if _IS_P[tag] else 0.0)
-        sums[each + 1, 4] = sums[each, 4] + own[each, _COMMAS]
+        sums[each + 1, 4] = sums[each, 4] + own[each, T_COMMAS]
         sums[each + 1, 5] = sums[each, 5] + (1.0 if _IS_HEADING[tag] else 0.0)
 
 
@@ -231,12 +146,12 @@ def _scores(blocks: Any, count: int, elements: Any, n_elements: int, own: Any, s
     """Score containers by the paragraphs in them (Arc90's readability); gives the best one."""
     scores[:n_elements] = 0
     for each in range(count):
-        length = own[each, _LENGTH]
+        length = own[each, T_LENGTH]
         if length < 25:
             continue
         block = blocks[each]
         density = block[LINK] / max(1, block[STOP] - block[START])
-        value = (1 + own[each, _COMMAS] + min(length / 100, 3.0)) * (1 - density)
+        value = (1 + own[each, T_COMMAS] + min(length / 100, 3.0)) * (1 - density)
         element = _base(elements, block[ELEMENT])
         share = 1.0
         for _ in range(3):
@@ -262,7 +177,8 @@ def measure(
     """
     # The caller owns them all, and waits (see `borrowed`).
     own, sums, chain, bits, scores, runs = (
-        borrowed(room[0]), borrowed(room[1]), borrowed(room[2]), borrowed(room[3]), borrowed(room[4]), borrowed(room[5]),
+        borrowed(room[0]), borrowed(room[1]), borrowed(room[2]), borrowed(room[3]), borrowed(room[4]),
+        borrowed(room[5]),
     )  # fmt: skip
     text, elements, blocks, tokens, out = (
         borrowed(text),
@@ -272,10 +188,10 @@ def measure(
         borrowed(out),
     )
     lexicons = (borrowed(lexicons[0]), borrowed(lexicons[1]), borrowed(lexicons[2]), borrowed(lexicons[3]))
-    kept = np.empty(_WORDS, np.uint32)
+    kept = np.empty(WORDS, np.uint32)
     hashes = borrowed(kept)
     for each in range(count):
-        _own(text, blocks[each, START], blocks[each, STOP], lexicons[0], lexicons[1], own[each], hashes)
+        of_text(text, blocks[each, START], blocks[each, STOP], lexicons[0], lexicons[1], own[each], hashes)
     _chains(elements, n_elements, tokens, lexicons[2], lexicons[3], chain, bits)
     _running(blocks, count, elements, own, sums)
     best = _scores(blocks, count, elements, n_elements, own, scores)
@@ -310,7 +226,7 @@ def _runs(blocks: Any, count: int, own: Any, runs: Any) -> None:
     mask = len(keys) - 1
     for turn in range(2):
         for each in range(count):
-            key = np.int64(own[each, _HASH])
+            key = np.int64(own[each, T_HASH])
             slot = (key ^ key >> 15) & mask
             while keys[slot] >= 0 and keys[slot] != key:
                 slot = (slot + 1) & mask
@@ -352,16 +268,16 @@ _H1 = NAMES.index("h1")
 @njit(cache=True, nogil=True)
 def _of_text(block: Any, own: Any, row: Any) -> int:
     size = max(1, block[STOP] - block[START])
-    chars, words = max(1.0, own[_CHARS]), own[_NUMBER]
-    row[0], row[1], row[2] = own[_LENGTH], words, block[LINK] / size
-    row[3], row[4], row[5] = block[LINKS], own[_COMMAS], own[_ENDS]
-    row[6], row[7], row[8] = own[_DIGITS] / chars, own[_UPPER] / chars, own[_LETTERS] / max(1.0, words)
-    row[9], row[10], row[11] = own[_LAST], own[_STARTS], own[_SYMBOLS] / chars
+    chars, words = max(1.0, own[T_CHARS]), own[T_NUMBER]
+    row[0], row[1], row[2] = own[T_LENGTH], words, block[LINK] / size
+    row[3], row[4], row[5] = block[LINKS], own[T_COMMAS], own[T_ENDS]
+    row[6], row[7], row[8] = own[T_DIGITS] / chars, own[T_UPPER] / chars, own[T_LETTERS] / max(1.0, words)
+    row[9], row[10], row[11] = own[T_LAST], own[T_STARTS], own[T_SYMBOLS] / chars
     row[12], row[13] = block[BREAKS], block[FORM]
-    row[14], row[15] = own[_LENGTH] * (1 - block[LINK] / size), own[_WIDE] / chars
-    row[16], row[17], row[18] = own[_LEXICON], own[_LEXICON_MIN], own[_LEXICON_MAX]
-    row[19] = own[_LEXICON] / max(1.0, own[_KNOWN])
-    row[20], row[21] = (own[_COMMAS] + own[_ENDS]) / max(1.0, words), own[_SYMBOLS]
+    row[14], row[15] = own[T_LENGTH] * (1 - block[LINK] / size), own[T_WIDE] / chars
+    row[16], row[17], row[18] = own[T_LEXICON], own[T_LEXICON_MIN], own[T_LEXICON_MAX]
+    row[19] = own[T_LEXICON] / max(1.0, own[T_KNOWN])
+    row[20], row[21] = (own[T_COMMAS] + own[T_ENDS]) / max(1.0, words), own[T_SYMBOLS]
     return 22
 
 
@@ -439,9 +355,9 @@ def _of_neighbours(elements: Any, blocks: Any, place: int, count: int, own: Any,
         other = place + step
         if 0 <= other < count:
             block = blocks[other]
-            row[at], row[at + 1] = own[other, _LENGTH], block[LINK] / max(1, block[STOP] - block[START])
+            row[at], row[at + 1] = own[other, T_LENGTH], block[LINK] / max(1, block[STOP] - block[START])
             row[at + 2] = GROUP[elements[block[ELEMENT], TAG]]
-            row[at + 3], row[at + 4] = own[other, _LAST], chain[block[ELEMENT], 4]
+            row[at + 3], row[at + 4] = own[other, T_LAST], chain[block[ELEMENT], 4]
         else:
             row[at] = row[at + 1] = row[at + 2] = row[at + 3] = row[at + 4] = -1
         at += 5
@@ -478,7 +394,7 @@ def second(first: Any, elements: Any, n_elements: int, blocks: Any, count: int, 
     sums, first, elements, blocks = borrowed(owned), borrowed(first), borrowed(elements), borrowed(blocks)
     own, out = borrowed(own), borrowed(out)
     for each in range(count):
-        weight = min(own[each, _LENGTH], 400.0)
+        weight = min(own[each, T_LENGTH], 400.0)
         sums[each + 1, 0] = sums[each, 0] + weight
         sums[each + 1, 1] = sums[each, 1] + weight * first[each]
     mean = sums[count, 1] / max(1.0, sums[count, 0])
@@ -513,11 +429,3 @@ def _window(sums: Any, low: int, high: int, row: Any, at: int) -> int:
     weight = sums[high, 0] - sums[low, 0]
     row[at] = (sums[high, 1] - sums[low, 1]) / weight if weight > 0 else -1
     return at + 1
-
-
-@njit(cache=True, nogil=True)
-def word_hashes(text: Any, keys: Any, values: Any) -> Any:
-    """Give the hashes of the first words of a text, as `_own` looks them up."""
-    hashes, own = np.empty(_WORDS, np.uint32), np.empty(_OWN)
-    _own(text, 0, len(text), keys, values, own, hashes)
-    return hashes[: min(_WORDS, int(own[_NUMBER]))]

@@ -10,21 +10,31 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.html.feature_kernels import _OWN, N_FIRST, N_SECOND, measure, second
-from corpuskit.text.html.render_kernels import render
-from corpuskit.text.html.scan_kernels import borrowed
-from corpuskit.text.html.segment_kernels import (
+from corpuskit.text.html.arrays import (
+    BLOCK_COLUMNS,
+    ELEMENT,
     ELEMENT_COLUMNS,
     END,
     FIRST,
     FIRST_HEADING,
+    LINK,
     N_BLOCKS,
     N_ELEMENTS,
     N_MARKS,
+    N_TEXT,
+    N_TOKENS,
+    PARENT,
     START,
     STOP,
-    segment,
+    TOKENS,
+    TOKENS_END,
 )
+from corpuskit.text.html.feature_kernels import N_FIRST, N_SECOND, measure, second
+from corpuskit.text.html.own_kernels import T_COLUMNS
+from corpuskit.text.html.render_kernels import render
+from corpuskit.text.html.scan_kernels import borrowed
+from corpuskit.text.html.segment_kernels import segment
+from corpuskit.text.html.tags import fnv
 
 _AT_ONCE = 8  # blocks that go down a tree side by side: a step waits for the one before
 _BINS = 64
@@ -32,6 +42,11 @@ _ROOM = 16
 _MAX_BLOCKS, _MAX_ELEMENTS, _MAX_TOKENS, _MAX_MARKS = 1 << 15, 1 << 16, 1 << 18, 1024
 # Outside of these stage 1 is sure, and stage 2 is not asked.
 _SURE_LOW, _SURE_HIGH = np.float32(0.02), np.float32(0.98)
+# The tokens by which readers' comments are known.
+_COMMENTS = np.array(
+    [fnv(name) for name in (b"comment", b"comments", b"commentlist", b"disqus", b"replies")], np.uint32
+)
+_LEAST_COMMENT_BYTES = 25
 #: Blocks are kept whose probability is over this share of the page's best expected F1.
 CUT = 0.62
 
@@ -42,12 +57,20 @@ def parts(data: Any, tables: Any) -> Any:
     size = len(data)
     text = np.empty(size + _ROOM, np.uint8)
     elements = np.empty((min(size // 3 + 2, _MAX_ELEMENTS), ELEMENT_COLUMNS), np.int32)
-    blocks = np.empty((min(size // 2 + 2, _MAX_BLOCKS), 7), np.int32)
+    blocks = np.empty((min(size // 2 + 2, _MAX_BLOCKS), BLOCK_COLUMNS), np.int32)
     tokens = np.empty(min(size // 2 + 2, _MAX_TOKENS), np.uint32)
     marks = np.empty((_MAX_MARKS, 3), np.int32)
     found = np.zeros(8, np.int64)
     segment(data, tables, text, elements, blocks, tokens, marks, found)
-    return text, elements, blocks, tokens, marks, found
+    # Nothing behind what was written: it would be whatever lay in memory before.
+    return (
+        text[: found[N_TEXT]],
+        elements[: found[N_ELEMENTS]],
+        blocks[: found[N_BLOCKS]],
+        tokens[: found[N_TOKENS]],
+        marks[: found[N_MARKS]],
+        found,
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -55,7 +78,7 @@ def features(parted: Any, lexicons: Any) -> Any:
     """Give the features of stage 1 (columns of stage 2 unset), and what each block's own text tells."""
     text, elements, blocks, tokens, _, found = parted
     count, n_elements = found[N_BLOCKS], found[N_ELEMENTS]
-    own = np.empty((count, _OWN))
+    own = np.empty((count, T_COLUMNS))
     room = (
         own, np.empty((count + 1, 6)), np.empty((n_elements, 5)), np.empty(n_elements, np.int64), np.empty(n_elements),
         np.empty((count, 5)),
@@ -148,17 +171,36 @@ def best_f1(first: Any, blocks: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def extract(data: Any, tables: Any, model: Any) -> Any:
-    """Give (main text as bytes, the F1 to be expected of it, marks, how many, text of the first h1)."""
+def extract(data: Any, tables: Any, model: Any, comments: bool) -> Any:
+    """Give (main text as bytes, the F1 to be expected of it, marks, text of the first h1)."""
     parted = parts(data, tables)
     text, elements, blocks, _, marks, found = parted
     said = probabilities(parted, model)
     confidence = best_f1(said, blocks)
-    kept = np.flatnonzero(said > CUT * confidence)
+    keeps = said > CUT * confidence
+    if comments:
+        _add_comments(parted, keeps)
+    kept = np.flatnonzero(keeps)
     main = render(text, elements, found[N_ELEMENTS], blocks, kept)
     heading = text[:0]
     if found[FIRST_HEADING] >= 0:
         element = elements[found[FIRST_HEADING]]
         if element[END] > element[FIRST]:
             heading = text[blocks[element[FIRST], START] : blocks[element[END] - 1, STOP]]
-    return main, confidence, marks[: found[N_MARKS]], heading
+    return main, confidence, marks, heading
+
+
+@njit(cache=True, nogil=True)
+def _add_comments(parted: Any, keeps: Any) -> None:
+    """Keep too what stands in elements that are called comments, but for labels and links."""
+    _, elements, blocks, tokens, _, found = parted
+    inside = np.zeros(found[N_ELEMENTS], np.bool_)
+    for each in range(1, found[N_ELEMENTS]):
+        element = elements[each]
+        inside[each] = inside[element[PARENT]]
+        for token in tokens[element[TOKENS] : element[TOKENS_END]]:
+            inside[each] |= np.any(token == _COMMENTS)
+    for each in range(found[N_BLOCKS]):
+        block = blocks[each]
+        size = block[STOP] - block[START]
+        keeps[each] |= inside[block[ELEMENT]] and size >= _LEAST_COMMENT_BYTES and 2 * block[LINK] < size

@@ -81,7 +81,7 @@ def load(file: Path) -> Model:
 
 def save(file: Path, words: Lexicon, tokens: Lexicon, first: Trees, second: Trees) -> None:
     """Write a model: `words` and `tokens` are hashes, ascending, and log-odds. The same model gives the same bytes."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     for name, (hashes, odds) in (("words", words), ("tokens", tokens)):
         arrays |= {f"{name}.hashes": hashes, f"{name}.odds": odds.astype(np.float16)}
     for stage, trees in (("first", first), ("second", second)):
@@ -96,7 +96,7 @@ def _check(trees: Trees) -> None:
         len(trees.child) == 2 * nodes
         and len(trees.bound) == len(trees.leaf) == nodes
         and len(trees.roots) == len(trees.depths)
-        and all(0 <= int(part.min()) and int(part.max()) < nodes for part in (trees.child, trees.roots))
+        and all(int(part.min()) >= 0 and int(part.max()) < nodes for part in (trees.child, trees.roots))
         and int(trees.feature.max()) < N_FEATURES
     )
     if not fits:

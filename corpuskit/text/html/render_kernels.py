@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.html.scan_kernels import borrowed
-from corpuskit.text.html.segment_kernels import (
-    ELEMENT, END, FIRST, MAX_DEPTH, NUMBER, PARENT, START, STOP, TAG,
+from corpuskit.text.html.arrays import (
+    ELEMENT,
+    END,
+    MAX_DEPTH,
+    NUMBER,
+    PARENT,
+    START,
+    STOP,
+    TAG,
 )  # fmt: skip
+from corpuskit.text.html.scan_kernels import borrowed
 from corpuskit.text.html.tags import NUMBER as _TAG_NUMBER
 
 _MAX_INDENT = 10  # levels of a list that show
@@ -22,9 +29,9 @@ _MAX_SKIPPED = 8  # empty cells that show
 _BYTES_A_BLOCK = 2 * _MAX_INDENT + 16 + 3 * _MAX_SKIPPED
 _LONGEST_ROW = 2_000
 
-_LI, _UL, _OL, _MENU, _DIR = (np.int64(_TAG_NUMBER[name]) for name in "li ul ol menu dir".split())
-_TR, _TD, _TH, _TABLE = (np.int64(_TAG_NUMBER[name]) for name in "tr td th table".split())
-_DT, _DD, _PRE, _LISTING, _CAPTION = (np.int64(_TAG_NUMBER[name]) for name in "dt dd pre listing caption".split())
+_LI, _UL, _OL, _MENU, _DIR = (np.int64(_TAG_NUMBER[name]) for name in ["li", "ul", "ol", "menu", "dir"])
+_TR, _TD, _TH, _TABLE = (np.int64(_TAG_NUMBER[name]) for name in ["tr", "td", "th", "table"])
+_DT, _DD, _PRE, _LISTING, _CAPTION = (np.int64(_TAG_NUMBER[name]) for name in ["dt", "dd", "pre", "listing", "caption"])
 
 # Where a block stands: the elements around it, -1 for none.
 _ITEM, _LIST, _LEVEL, _ROW, _CELL, _GRID, _CODE, _TERM, _ORDERED = range(9)
@@ -167,11 +174,16 @@ def _separate(elements: Any, here: Any, before: Any, out: Any, at: int) -> int:
         return at
     if here[_LIST] >= 0 and here[_LIST] == before[_LIST]:
         return at
-    if here[_TERM] >= 0 and before[_TERM] >= 0 and elements[here[_TERM], TAG] == _DD:
-        if elements[before[_TERM], PARENT] == elements[here[_TERM], PARENT]:
-            return at
+    both = here[_TERM] >= 0 and before[_TERM] >= 0
+    if both and elements[here[_TERM], TAG] == _DD and _siblings(elements, here[_TERM], before[_TERM]):
+        return at
     out[at] = 10
     return at + 1
+
+
+@njit(cache=True, nogil=True)
+def _siblings(elements: Any, one: Any, other: Any) -> Any:
+    return elements[one, PARENT] == elements[other, PARENT]
 
 
 @njit(cache=True, nogil=True)
@@ -181,7 +193,7 @@ def _put3(one: int, two: int, three: int, out: Any, at: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _lead(here: Any, before: Any, numbers: Any, out: Any, at: int) -> int:
+def _lead(here: Any, before: Any, numbers: Any, out: Any, at: int) -> Any:
     """Write the indentation and the mark of an item; what follows in the same item is indented below its text."""
     if here[_ITEM] < 0:
         return at

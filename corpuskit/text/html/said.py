@@ -10,23 +10,21 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from corpuskit.text.html.about import DATE_NAMES, JSON_DATE, LONGEST_JSON, About, first_date, first_language
-
-TITLE, META, HTML, TIME, JSON = range(1, 6)  # as in segment_kernels, which only loads with numba
+from corpuskit.text.html.about import (
+    AUTHOR_NAMES,
+    DATE_NAMES,
+    JSON_DATE,
+    LONGEST_JSON,
+    About,
+    first_date,
+    first_language,
+)
+from corpuskit.text.html.arrays import HTML, JSON, META, TIME, TITLE
 
 _ATTRIBUTE = re.compile(r"""([A-Za-z][\w:.-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
-_WANTED = re.compile(rb"title|date|publish|issued|created|language|locale|author|creator|byl", re.I)
-_MICRODATA = re.compile(rb"<[^<>]{0,400}=[\"']?datePublished\b[^<>]{0,400}>")
+_MICRODATA = b"datePublished"
+_MOST_MICRODATA, _LONGEST_TAG = 8, 600
 _JSON_AUTHOR = re.compile(r'"author"\s*:\s*(?:\[\s*)?(?:\{[^{}]*?"name"\s*:\s*)?"([^"\\]{2,100})"')
-_AUTHOR_NAMES = (
-    "author",
-    "article:author",
-    "parsely-author",
-    "dc.creator",
-    "sailthru.author",
-    "byl",
-    "citation_author",
-)
 _KEYS = ("property", "name", "itemprop", "http-equiv")
 _LONGEST_NAME = 100
 
@@ -45,9 +43,7 @@ def describe(page: bytes, marks: Sequence[Mark], heading: bytes) -> About:
     titles, roots, times, scripts = [], [], [], []
     for kind, start, stop in marks:
         if kind == META:
-            tag = page[start:stop]
-            if _WANTED.search(tag):
-                _add(metas, _attributes(tag))
+            _add(metas, _attributes(page[start:stop]))
         elif kind == TITLE:
             titles.append(_text(page[start:stop]))
         elif kind == HTML:
@@ -96,14 +92,27 @@ def _dates(
     for script in scripts:
         if found := JSON_DATE.search(script):
             yield found[1]
-    if b"datePublished" in page:
-        for tag in _MICRODATA.findall(page):
-            attributes = _attributes(tag)
-            yield attributes.get("datetime") or attributes.get("content") or ""
+    for tag in _microdata(page):
+        yield tag.get("datetime") or tag.get("content") or ""
     yield from (time.get("datetime", "") for time in times if _is_publication(time))
     all_dates = {time.get("datetime", "") for time in times}
     if len(all_dates) == 1:
         yield from all_dates
+
+
+def _microdata(page: bytes) -> Iterator[dict[str, str]]:
+    """Give the attributes of the first tags with itemprop=datePublished."""
+    at = page.find(_MICRODATA)
+    for _ in range(_MOST_MICRODATA):
+        if at < 0:
+            return
+        start = page.rfind(b"<", max(0, at - _LONGEST_TAG), at)
+        stop = page.find(b">", at, at + _LONGEST_TAG)
+        if start >= 0 and stop >= 0 and page.rfind(b">", start, at) < 0:
+            tag = _attributes(page[start:stop])
+            if tag.get("itemprop", "").startswith("datePublished"):
+                yield tag
+        at = page.find(_MICRODATA, at + 1)
 
 
 def _is_publication(time: dict[str, str]) -> bool:
@@ -112,7 +121,7 @@ def _is_publication(time: dict[str, str]) -> bool:
 
 
 def _author(metas: dict[str, str], scripts: Sequence[str]) -> str | None:
-    named = [metas.get(name, "") for name in _AUTHOR_NAMES]
+    named = [metas.get(name, "") for name in AUTHOR_NAMES]
     named += [found[1] for script in scripts if (found := _JSON_AUTHOR.search(script))]
     for each in named:
         author = " ".join(each.split())

@@ -52,7 +52,7 @@ def _lowest(context: Any, mask: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def find(data: Any, at: int, size: int, one: Any, other: Any) -> int:
+def find(data: Any, at: int, size: int, one: Any, other: Any) -> Any:
     """Give the place of the first byte from `at` on that is `one` or `other`; `size` where there is none."""
     while at + _WIDE <= size:
         hits = _equal(data, at, one, other)

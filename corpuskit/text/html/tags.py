@@ -16,13 +16,20 @@ import numpy.typing as npt
 PUSH, SKIP, RAW, VOID = 1, 2, 4, 8
 
 _BLOCKS = (
-    "div p section article main header footer nav aside form fieldset ul ol li dl dt dd table thead tbody tfoot tr td "
-    "th caption h1 h2 h3 h4 h5 h6 blockquote pre figure figcaption address details summary center hgroup dialog menu "
-    "dir legend search listing"
-).split()
-_SKIPPED = "noscript template svg select button object canvas audio video math applet datalist map rt rp".split()
-_RAW = "script style textarea title iframe xmp noembed noframes".split()
-_INLINE = "a br hr html head body meta time code tt samp kbd ruby img input wbr link base".split()
+    "div", "p", "section", "article", "main", "header", "footer", "nav", "aside", "form", "fieldset", "ul", "ol",
+    "li", "dl", "dt", "dd", "table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption", "h1", "h2", "h3", "h4",
+    "h5", "h6", "blockquote", "pre", "figure", "figcaption", "address", "details", "summary", "center", "hgroup",
+    "dialog", "menu", "dir", "legend", "search", "listing",
+)  # fmt: skip
+_SKIPPED = (
+    "noscript", "template", "svg", "select", "button", "object", "canvas", "audio", "video", "math", "applet",
+    "datalist", "map", "rt", "rp",
+)  # fmt: skip
+_RAW = ["script", "style", "textarea", "title", "iframe", "xmp", "noembed", "noframes"]
+_INLINE = (
+    "a", "br", "hr", "html", "head", "body", "meta", "time", "code", "tt", "samp", "kbd", "ruby", "img", "input",
+    "wbr", "link", "base",
+)  # fmt: skip
 _VOID = ("br", "hr", "meta", "img", "input", "wbr", "link", "base")
 
 #: Names by number; 0 is the root.

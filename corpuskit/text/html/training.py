@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpuskit.text.html.model import Lexicon, Trees, save, table
-from corpuskit.text.html.tags import tables
+from corpuskit.text.html.tags import NAMES, tables
 
 TEACHERS = ("trafilatura_fast", "trafilatura", "readability")
 FOLDS = 4
@@ -37,9 +37,13 @@ _ROUNDS = (80, 60)
 _PARAMETERS = {
     "objective": "cross_entropy", "learning_rate": 0.12, "max_depth": 6, "num_leaves": 31, "feature_fraction": 0.5,
     "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 5.0, "min_data_in_leaf": 60, "deterministic": True,
-    "force_row_wise": True, "num_threads": 2, "verbosity": -1,
+    "force_row_wise": True, "num_threads": 1, "verbosity": -1,
 }  # fmt: skip
 _GOLD_WEIGHT = 3.0
+#: What pages of other kinds count: crawls are mostly articles, and documentation by one generator is all alike.
+_OTHER_SHARE = 0.3
+_BARE_EVERY = 4  # one page in so many is also learned without what stands around its text
+_BARE_TAGS = ("p", "h1", "h2", "h3", "li", "td", "pre", "blockquote", "div")
 
 
 @dataclass(slots=True)
@@ -47,10 +51,10 @@ class Page:
     """A page parted into blocks: their labels and weights, the hashes of their words and of the tokens around them."""
 
     host: str
-    kind: str
     parted: Any
     labels: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
+    share: float  # how much it counts beside an article
     words: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]  # hashes, and the block of each
     tokens: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]
 
@@ -99,14 +103,38 @@ def prepare(row: dict[str, Any]) -> Page | None:
     for segments, value in ((row["with"] or (), 1.0), (row["without"] or (), 0.0)):
         for each in _marked(texts, segments):
             labels[each], weights[each] = value, _GOLD_WEIGHT * weights[each]
-    parted = (
-        text[: found[0]].copy(),
-        *(part[: max(1, found[at])].copy() for part, at in zip(parted[1:5], (1, 2, 3, 4), strict=True)),
-        found,
-    )
+    parted = (*(part.copy() for part in parted[:5]), found)  # not the room that they were given
     return Page(
-        row["host"], row["kind"], parted, labels.astype(np.float32), weights, _word_hashes(texts), _token_hashes(parted)
+        row["host"],
+        parted,
+        labels.astype(np.float32),
+        weights,
+        1.0 if row["kind"] == "article" else _OTHER_SHARE,
+        _word_hashes(texts),
+        _token_hashes(parted),
     )
+
+
+def bare(row: dict[str, Any], page: Page) -> dict[str, Any]:
+    """Give a page of a page's main text alone, as people write them by hand: its labels are clear.
+
+    Pages without menus are rare in crawls and common elsewhere; a model that never saw any drops what stands alone.
+    """
+    import html
+
+    text, elements, blocks, _, _, _ = page.parted
+    parts: list[str] = []
+    kept: list[str] = []
+    most = 1 + zlib.crc32(row["html"]) % 12
+    for (start, stop, element, *_), label in zip(blocks.tolist(), page.labels.tolist(), strict=True):
+        if label > 0.9 and len(kept) < most:
+            name = NAMES[elements[element, 1]]
+            name = name if name in _BARE_TAGS else "p"
+            kept.append(text[start:stop].tobytes().decode("utf-8", "replace"))
+            parts.append(f"<{name}>{html.escape(kept[-1])}</{name}>")
+    both = "\n".join(kept)
+    given = dict.fromkeys(TEACHERS, both)
+    return {**row, "kind": "bare", "html": "".join(parts).encode(), **given, "with": [], "without": []}
 
 
 def _marked(texts: Sequence[str], segments: Iterable[str]) -> Iterator[int]:
@@ -122,7 +150,7 @@ def _marked(texts: Sequence[str], segments: Iterable[str]) -> Iterator[int]:
 
 
 def _word_hashes(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    from corpuskit.text.html.feature_kernels import word_hashes
+    from corpuskit.text.html.own_kernels import word_hashes
 
     hashes, places = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
     nothing = table(np.empty(0, np.uint32), np.empty(0, np.float32))
@@ -154,7 +182,7 @@ def lexicon(pages: Sequence[Page], of: Callable[[Page], tuple[Any, Any]], least_
     Every page has one vote, the weighted mean label of the blocks that have the hash; three pseudo-pages vote as all
     pages do on average. Gives hashes, ascending, and log-odds.
     """
-    all_hashes, all_votes = [np.empty(0, np.uint32)], [np.empty(0)]
+    all_hashes, all_votes, all_shares = [np.empty(0, np.uint32)], [np.empty(0)], [np.empty(0)]
     mean = float(np.mean([np.average(page.labels, weights=page.weights) for page in pages]))
     for page in pages:
         hashes, places = of(page)
@@ -163,9 +191,11 @@ def lexicon(pages: Sequence[Page], of: Callable[[Page], tuple[Any, Any]], least_
         votes = np.bincount(at, (page.weights * page.labels)[places], len(unique)) / np.maximum(weight, 1e-9)
         all_hashes.append(unique)
         all_votes.append(votes)
+        all_shares.append(np.full(len(unique), page.share))
     unique, at, counts = np.unique(np.concatenate(all_hashes), return_inverse=True, return_counts=True)
-    yes = np.bincount(at, np.concatenate(all_votes), len(unique)) + _PSEUDO_PAGES * mean
-    no = counts + _PSEUDO_PAGES - yes
+    shares = np.concatenate(all_shares)
+    yes = np.bincount(at, np.concatenate(all_votes) * shares, len(unique)) + _PSEUDO_PAGES * mean
+    no = np.bincount(at, shares, len(unique)) + _PSEUDO_PAGES - yes
     odds = np.log(yes / no) - np.log(mean / (1 - mean))
     odds[odds == 0] = 1e-3
     often = counts >= least_pages
@@ -186,20 +216,19 @@ def train(pages: Sequence[Page], seed: int = 0) -> tuple[Lexicon, Lexicon, Trees
     """Learn words, tokens and both stages."""
     words, tokens = lexicons(pages)
     folds = np.array([fold_of(page.host) for page in pages])
-    values: list[npt.NDArray[np.float32]] = [np.empty(0)] * len(pages)
+    values: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(pages)
     owns: list[npt.NDArray[np.float64]] = [np.empty(0)] * len(pages)
     for fold in range(FOLDS):
         others = [page for page, at in zip(pages, folds, strict=True) if at != fold]
         around = _tables(*lexicons(others or pages))
-        for each in np.flatnonzero(folds == fold):
+        for each in np.flatnonzero(folds == fold).tolist():
             values[each], owns[each] = _measure(pages[each], around)
     first = _boost(pages, values, 0, seed)
     for fold in range(FOLDS):
-        inside = np.flatnonzero(folds == fold)
-        if not len(inside):
+        inside = np.flatnonzero(folds == fold).tolist()
+        if not inside:
             continue
-        outside = np.flatnonzero(folds != fold)
-        kept = outside if len(outside) else inside
+        kept = np.flatnonzero(folds != fold).tolist() or inside
         held_out = _boost([pages[at] for at in kept], [values[at] for at in kept], 0, seed)
         for each in inside:
             _add_second(pages[each], values[each], owns[each], held_out)
@@ -234,7 +263,7 @@ def _boost(pages: Sequence[Page], values: Sequence[npt.NDArray[np.float32]], sta
 
     matrix = np.concatenate([each if stage else each[:, :N_FIRST] for each in values])
     labels = np.concatenate([page.labels for page in pages])
-    weights = np.concatenate([page.weights / page.weights.sum() ** 0.5 for page in pages])
+    weights = np.concatenate([page.share * page.weights / page.weights.sum() ** 0.5 for page in pages])
     data = lightgbm.Dataset(matrix, labels, weight=weights / weights.mean(), free_raw_data=True)
     booster = lightgbm.train({**_PARAMETERS, "seed": seed}, data, num_boost_round=_ROUNDS[stage])
     return packed(booster.dump_model()["tree_info"])
@@ -285,6 +314,19 @@ def read_pages(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
 
 
+def prepared(rows: Iterable[dict[str, Any]]) -> Iterator[Page]:
+    """Prepare pages, and of every fourth one its text alone too."""
+    for row in rows:
+        page = prepare(row)
+        if page is None:
+            continue
+        yield page
+        if zlib.crc32(row["html"]) % _BARE_EVERY == 0:
+            alone = prepare(bare(row, page))
+            if alone is not None:
+                yield alone
+
+
 def main() -> None:
     """Train from the command line."""
     parser = argparse.ArgumentParser(description="Train the model of the HTML extractor.")
@@ -292,7 +334,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    pages = [page for row in read_pages(options.pages) if (page := prepare(row)) is not None]
+    pages = list(prepared(read_pages(options.pages)))
     save(options.out, *train(pages, options.seed))
     blocks = sum(len(page.labels) for page in pages)
     print(f"{options.out}: {options.out.stat().st_size:,} bytes, from {len(pages):,} pages with {blocks:,} blocks")

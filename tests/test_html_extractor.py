@@ -1,0 +1,170 @@
+"""The extractor of our own: how pages are parted, judged and written."""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpuskit.text.html import html_to_text, model, tags
+
+
+def parted(page: str | bytes) -> list[tuple[str, str]]:
+    """Give the blocks of a page: the tags around each, and its text."""
+    from corpuskit.text.html.arrays import ELEMENT, N_BLOCKS, PARENT, START, STOP, TAG
+    from corpuskit.text.html.judge_kernels import parts
+
+    raw = page.encode() if isinstance(page, str) else page
+    text, elements, blocks, _, _, found = parts(np.frombuffer(raw or b" ", np.uint8), tags.tables())
+    rows = []
+    for block in blocks[: found[N_BLOCKS]]:
+        names, element = [], int(block[ELEMENT])
+        while element > 0:
+            names.append(tags.NAMES[elements[element, TAG]])
+            element = int(elements[element, PARENT])
+        rows.append(("/".join(reversed(names)), text[block[START] : block[STOP]].tobytes().decode()))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("page", "blocks"),
+    [
+        ("one", [("", "one")]),
+        ("<p>one<p>two", [("p", "one"), ("p", "two")]),
+        ("<p>one <b>bold</b>\n<i> two</i></p>", [("p", "one bold two")]),
+        ("<p>a&nbsp;&#160; b\xa0c", [("p", "a b c")]),
+        ("<p>a<br>b<br><br>c", [("p", "a\nb"), ("p", "c")]),
+        ("<p>a<br/> <br>b", [("p", "a"), ("p", "b")]),
+        ("<div>a<p>b</div>c", [("div", "a"), ("div/p", "b"), ("", "c")]),
+        ("<ul><li>a<li>b<ul><li>c</ul><li>d</ul>", [("ul/li", "a"), ("ul/li", "b"), ("ul/li/ul/li", "c"), ("ul/li", "d")]),
+        ("<dl><dt>a<dd>b<dt>c</dl>", [("dl/dt", "a"), ("dl/dd", "b"), ("dl/dt", "c")]),
+        ("<table><tr><td>a<td>b<tr><th>c</table>", [("table/tr/td", "a"), ("table/tr/td", "b"), ("table/tr/th", "c")]),
+        ("<table><tr><td><p>a</div></td><td>b", [("table/tr/td/p", "a"), ("table/tr/td", "b")]),
+        ("<h1>a<h2>b", [("h1", "a"), ("h2", "b")]),
+        ("<pre>\n a\n  b &lt;\n</pre>", [("pre", " a\n  b <")]),
+        ("a<script>'<p>'</script>b<style>p{}</style>c", [("", "abc")]),
+        ("a<!-- <p> -- > -->b<!--> c", [("", "ab c")]),
+        ("a<svg><p>no</p><svg/></svg>b", [("", "ab")]),
+        ("<p>x<ruby>紙<rp>(</rp><rt>zhi</rt><rp>)</rp></ruby>y", [("p", "x紙y")]),
+        ("<div><button>no<p>no</p></div>yes", [("", "yes")]),
+        ("<div><select><option>no</div>yes", [("", "yes")]),
+        ("a < b <3 &amp c &unknown; &", [("", "a < b <3 & c &unknown; &")]),
+        ("<p title='>'>a<p title=\">\">b", [("p", "a"), ("p", "b")]),
+        ("</p></div>a</b>", [("", "a")]),
+        ("zero\u200bwidth \ufeffbom", [("", "zerowidth bom")]),
+        ("<h2>a <a href=#a>#</a></h2><dt>b<a href=#b>\xb6</a>", [("h2", "a"), ("dt", "b")]),
+        ("<p>issue <a href=/1>#1</a> <a href=/2>#</a>2", [("p", "issue #1 2")]),
+        ("<p>a</P ><DIV>b", [("p", "a"), ("div", "b")]),
+        ("<title>no</title><p>a<textarea>no</textarea>", [("p", "a")]),
+        ("<script>unclosed <p>a", []),
+        ("<", [("", "<")]),
+        ("<p", []),
+        ("&#x41;&#65;&#128;&#xD800;", [("", "AA€\ufffd")]),
+    ],
+)
+def test_a_page_is_parted_as_browsers_part_it(page: str, blocks: list[tuple[str, str]]) -> None:
+    assert parted(page) == blocks
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([*html.entities.html5, "#38;", "#x26;", "#160;", "amp", "x"]), min_size=1, max_size=5))
+def test_references_are_those_of_html(names: list[str]) -> None:
+    page = "x".join(f"&{name}" for name in names if name.endswith(";"))
+    found = "".join(text for _, text in parted(f"<p>{page}"))
+    assert "".join(found.split()) == "".join(html.unescape(page).replace("\u200b", "").split())
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<div>" * 200_000,
+        b"<div>x" * 200_000 + b"</div>" * 200_000,
+        b"</p>" * 300_000,
+        b"<p " + b"a='1' " * 200_000 + b">x",
+        b"<table>" * 50_000 + b"<tr><td>x" * 50_000,
+        b"<ul><li>x" * 100_000,
+        b"<!--" * 300_000,
+        b"<script>" * 100_000,
+        b"&amp;" * 200_000,
+        b"<a href='" * 100_000,
+        b"<svg>" * 200_000 + b"x",
+        b"x<br>" * 200_000,
+    ],
+    ids=lambda page: page[:12].decode(),
+)
+def test_hostile_pages_take_linear_time(page: bytes) -> None:
+    html_to_text(b"<p>compiles")
+    start = time.process_time()
+    html_to_text(page)
+    assert time.process_time() - start < 5  # a tenth of a second; machines that run tests are busy
+
+
+def test_the_text_of_a_page_does_not_hang_on_other_pages() -> None:
+    pages = [f"<html><body><nav><a href=/>Menu</a></nav><article><h1>Title {n}</h1><p>{'A long sentence, and more. ' * n}</p>" for n in range(1, 20)]
+    alone = [html_to_text(page) for page in pages]
+    assert [html_to_text(page) for page in reversed(pages)] == alone[::-1]
+
+
+def test_threads_give_what_one_thread_gives() -> None:
+    pages = [f"<article><p>{'Some words of a text, and more. ' * n}</p></article>" for n in range(1, 60)]
+    expected = [html_to_text(page) for page in pages]
+    found: list[list[Any]] = [[], []]
+
+    def work(at: int) -> None:
+        found[at] = [html_to_text(page) for page in pages]
+
+    threads = [threading.Thread(target=work, args=(at,)) for at in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected, expected]
+
+
+def test_the_model_is_the_one_that_the_stage_knows_of() -> None:
+    from corpuskit.stages.extract import STAGE
+
+    # The model decides what comes out: with another one, raise the stage's version and note both here.
+    assert (STAGE.version, model.version()) == (4, "MODEL")
+
+
+def test_a_model_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    with np.load(model.FILE) as arrays:
+        values = dict(arrays)
+    values["first.child"] = values["first.child"] + 10**6
+    np.savez(tmp_path / "model.npz", **values)
+    with pytest.raises(ValueError, match="not a model"):
+        model.load(tmp_path / "model.npz")
+
+
+def test_readers_comments_are_kept_only_where_they_are_asked_for() -> None:
+    article = "<p>" + "Paper is made of wood, rags or grasses, and water. " * 8 + "</p>"
+    page = f"""<html><body><nav><a href=/>Home</a><a href=/a>About</a></nav><article><h1>Paper</h1>{article * 3}</article>
+        <div id="comments"><h3>2 comments</h3><div class="comment"><p>I still make paper by hand every winter.</p></div>
+        </div><footer>Copyright</footer></body></html>"""
+    assert "by hand" in html_to_text(page, comments=True).text
+    assert "Copyright" not in html_to_text(page, comments=True).text
+    assert "by hand" not in html_to_text(page).text
+
+
+def test_an_article_is_surer_than_a_menu() -> None:
+    article = "<article><h1>Paper</h1>" + "<p>Paper is made of wood, rags or grasses, and of water.</p>" * 12 + "</article>"
+    menu = "<ul>" + "".join(f"<li><a href=/{n}>Topic {n}</a></li>" for n in range(40)) + "</ul>"
+    sure, unsure = html_to_text(article).confidence, html_to_text(menu).confidence
+    assert sure is not None
+    assert unsure is not None
+    assert 1 >= sure > 0.8 > unsure >= 0
+
+
+def test_the_author_is_the_one_that_the_page_names() -> None:
+    assert html_to_text('<meta name="author" content="Ada  Byron"><p>x').author == "Ada Byron"
+    assert html_to_text('<meta name="author" content="https://example.org/ada"><p>x').author is None
+    script = '<script type="application/ld+json">{"author": {"@type": "Person", "name": "Ada"}}</script><p>x'
+    assert html_to_text(script).author == "Ada"
