@@ -8,7 +8,7 @@ import pytest
 
 from corpuskit.text.charset import decode
 from corpuskit.text.html import HtmlError, html_to_text
-from corpuskit.text.html_about import iso_date
+from corpuskit.text.html.about import iso_date
 
 CASES = sorted((Path(__file__).parent / "cases" / "html").glob("*.html"))
 
