@@ -132,9 +132,14 @@ def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 def ours(model: Any = None) -> Extract:
     """Give our extractor, with the model that is shipped or another."""
-    from corpuskit.text.html.ours import main_text
+    import numpy as np
 
-    return lambda page: main_text(page, model)
+    from corpuskit.text.html import html_to_text, judge_kernels, tags
+
+    if model is None:
+        return lambda page: html_to_text(page).text
+    tables = tags.tables()
+    return lambda page: judge_kernels.extract(np.frombuffer(page, np.uint8), tables, model)[0].tobytes().decode()
 
 
 def trained(pages: Sequence[Any], seed: int = 0) -> Any:
