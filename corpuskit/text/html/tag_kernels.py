@@ -170,6 +170,9 @@ def attributes(data: Any, at: int, size: int, tokens: Any, state: Any) -> int:
 def names_wanted(data: Any, at: int, size: int) -> Any:
     """Tell whether a <meta>, whose attributes begin at `at`, is one that `said` reads."""
     while at < size and data[at] != _GT:
+        if data[at] <= 32 or data[at] == _SLASH:
+            at += 1
+            continue
         key = OFFSET
         while at < size and data[at] > 32 and data[at] != _EQUALS and data[at] != _GT:
             key = ((key ^ np.uint64(data[at] | 32)) * PRIME) & MASK
