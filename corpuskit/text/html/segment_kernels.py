@@ -142,8 +142,8 @@ def segment(data: Any, tables: Any, text: Any, elements: Any, blocks: Any, token
         _pop(elements, stack, counts, state)
     elements[0, END] = state[S_BLOCKS]
     found[N_TEXT], found[N_ELEMENTS], found[N_BLOCKS] = state[S_POS], state[S_ELEMENTS], state[S_BLOCKS]
-    owned[0] = 0  # it lives until here
     found[N_TOKENS], found[N_MARKS], found[FIRST_HEADING] = state[S_TOKENS], state[S_MARKS], state[S_HEADING]
+    owned[0] = 0  # it lives until here
 
 
 @njit(cache=True, nogil=True, inline="always")
