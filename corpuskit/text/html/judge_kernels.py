@@ -181,7 +181,7 @@ def extract(data: Any, tables: Any, model: Any, comments: bool) -> Any:
     if comments:
         _add_comments(parted, keeps)
     kept = np.flatnonzero(keeps)
-    main = render(text, elements, found[N_ELEMENTS], blocks, kept)
+    main = render(text, elements[: found[N_ELEMENTS]], found[N_ELEMENTS], blocks, kept)
     heading = text[:0]
     if found[FIRST_HEADING] >= 0:
         element = elements[found[FIRST_HEADING]]
