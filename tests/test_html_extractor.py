@@ -143,10 +143,8 @@ def test_hostile_pages_take_linear_time(page: bytes) -> None:
 
 
 def test_the_text_of_a_page_does_not_hang_on_other_pages() -> None:
-    pages = [
-        f"<html><body><nav><a href=/>Menu</a></nav><article><h1>Title {n}</h1><p>{'A long sentence, and more. ' * n}</p>"
-        for n in range(1, 20)
-    ]
+    head = "<html><body><nav><a href=/>Menu</a></nav><article><h1>Title"
+    pages = [f"{head} {n}</h1><p>{'A long sentence, and more. ' * n}</p>" for n in range(1, 20)]
     alone = [html_to_text(page) for page in pages]
     assert [html_to_text(page) for page in reversed(pages)] == alone[::-1]
 
@@ -184,8 +182,8 @@ def test_a_model_that_is_damaged_is_refused(tmp_path: Path) -> None:
 
 
 def test_readers_comments_are_kept_only_where_they_are_asked_for() -> None:
-    article = "<p>" + "Paper is made of wood, rags or grasses, and water. " * 8 + "</p>"
-    page = f"""<html><body><nav><a href=/>Home</a><a href=/a>About</a></nav><article><h1>Paper</h1>{article * 3}</article>
+    article = ("<p>" + "Paper is made of wood, rags or grasses, and water. " * 8 + "</p>") * 3
+    page = f"""<html><body><nav><a href=/>Home</a><a href=/a>About</a></nav><article><h1>Paper</h1>{article}</article>
         <div id="comments"><h3>2 comments</h3><div class="comment"><p>I still make paper by hand every winter.</p></div>
         </div><footer>Copyright</footer></body></html>"""
     assert "by hand" in html_to_text(page, comments=True).text
