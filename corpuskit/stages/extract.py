@@ -166,6 +166,6 @@ STAGE = Stage(
     ),
     steps=(Step(read, writes={"docs": Table(EXTRACTED)}, cut=cut),),
     reasons=REASONS,
-    version=3,
+    version=4,
     some_extra="html",
 )
