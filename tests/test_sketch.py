@@ -324,7 +324,7 @@ def test_clusters_are_those_of_a_greedy_search_over_all_pairs(groups: list[froze
 def test_jaccard_is_exact_down_to_the_least_asked_for(one: frozenset[int], two: frozenset[int], least: float) -> None:
     exact = len(one & two) / max(1, len(one | two))
     values = np.array([*sorted(one), *sorted(two)], np.uint32)
-    similarity = jaccard(values, 0, len(one), len(one), len(values), least) if one | two else 0.0
+    similarity = jaccard(values, 0, len(one), values, len(one), len(values), least) if one | two else 0.0
     assert similarity == exact if exact >= least else similarity < least
 
 

@@ -80,7 +80,8 @@ def of_datasketch(hashfunc: str) -> Callable[[list[str]], None]:
 
     def run(texts: list[str]) -> None:
         for text in texts:
-            datasketch.MinHash(num_perm=PERMUTATIONS, permutations=permuted, **how).update_batch(shingled(text))
+            sketch = datasketch.MinHash(num_perm=PERMUTATIONS, permutations=permuted, scheme="affine32", **how)
+            sketch.update_batch(shingled(text))
 
     return run
 
