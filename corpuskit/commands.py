@@ -15,7 +15,7 @@ from corpuskit.executors import make_executor
 from corpuskit.lean import spare_pandas
 from corpuskit.network import Network
 from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
-from corpuskit.plan import plan_stage, state
+from corpuskit.plan import foresight, plan_stage, state
 from corpuskit.progress import Progress
 from corpuskit.recipe import plan_recipe, read_recipe
 from corpuskit.stage import Input
@@ -65,6 +65,8 @@ def run_one(
             ]
         plan = plan_stage(words, given, bound, folder)
         progress.events = bool(how["json"])
+        for line in foresight(plan):
+            progress.line(f"{words}: {line}")
         with make_executor(how["executor"], workers=how["workers"], ray_address=how["ray_address"]) as executor:
             outcome = run_stage(plan, executor, watch=_watch(progress), overwrite=how["overwrite"])
         _tell(progress, outcome)
@@ -124,7 +126,7 @@ def plan_lines(
             "out": each.out,
             "key": each.key,
         }
-        rows.append(row)
+        rows.append({**row, "foresight": foresight(each)})
     if as_json:
         yield json.dumps(rows)
         return
@@ -132,6 +134,7 @@ def plan_lines(
     for row in rows:
         flow = f"{', '.join(map(str, row['inputs'])) or 'no input'} -> {row['out']}"
         yield f"{row['name']!s:<{wide}}  {row['action']:<8}  {row['why']}; {flow}"
+        yield from (f"{'':<{wide}}  {line}" for line in row["foresight"])
 
 
 def show_lines(

@@ -8,6 +8,9 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from corpuskit import dataset, storage
 from corpuskit.dataset import MARKED, Ancestor, Artifact, Ledger, Manifest, Shard
@@ -219,7 +222,16 @@ def _manifest(
         unit="tokens" if _unit_column(plan) else "files" if files else "rows",
         tasks=tasks,
         lineage=_lineage(plan),
+        figures=_figures(done),
     )
+
+
+def _figures(done: Sequence[tuple[list[Task], list[TaskReport]]]) -> dict[str, Any] | msgspec.UnsetType:
+    found: dict[str, Any] = {}
+    for _, reports in done:
+        for report in reports:
+            found.update(report.figures)
+    return found or msgspec.UNSET
 
 
 def _ledger(plan: StagePlan, done: Sequence[tuple[list[Task], list[TaskReport]]]) -> tuple[Ledger, list[Ledger]]:

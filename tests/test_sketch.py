@@ -23,7 +23,6 @@ from corpuskit.sketch.shingle_kernels import xxh32
 from tests.data import shared
 
 
-
 @njit
 def hash_part(data: Any, start: int, stop: int) -> Any:
     return xxh32(data, start, stop)
@@ -164,7 +163,10 @@ def sketch_of(made: list[bytes], count: int, seed: int) -> Any:
 
 @settings(deadline=None, max_examples=200)
 @given(
-    st.lists(TEXTS, max_size=3), st.integers(1, 6), st.integers(0, 2**32 - 1), st.sampled_from([1, 7, 64, 112, 128, 256])
+    st.lists(TEXTS, max_size=3),
+    st.integers(1, 6),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 7, 64, 112, 128, 256]),
 )
 def test_signatures_are_those_of_datasketch(texts: list[str], width: int, seed: int, count: int) -> None:
     ours = shingles.sketch(pa.array(texts, pa.string()), width, minhash.permutations(count, seed))
@@ -214,9 +216,7 @@ def test_signatures_with_and_without_the_sets_are_the_same(articles: list[str]) 
     column, permuted = pa.array(articles), minhash.permutations(112, 1)
     with_sets, without = (shingles.sketch(column, 5, permuted, sets=sets) for sets in (True, False))
     np.testing.assert_array_equal(with_sets.signatures, without.signatures)
-    np.testing.assert_array_equal(
-        minhash.signatures(with_sets.hashes, with_sets.offsets, permuted), without.signatures
-    )
+    np.testing.assert_array_equal(minhash.signatures(with_sets.hashes, with_sets.offsets, permuted), without.signatures)
 
 
 def test_datasketch_takes_our_signatures(articles: list[str]) -> None:

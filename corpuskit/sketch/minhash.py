@@ -50,7 +50,9 @@ def to_datasketch(signatures: npt.NDArray[np.uint32] | pa.Array, *, seed: int = 
     import datasketch
     import xxhash
 
-    rows: Iterable[Any] = signatures if isinstance(signatures, np.ndarray) else signatures.to_numpy(zero_copy_only=False)
+    rows: Iterable[Any] = (
+        signatures if isinstance(signatures, np.ndarray) else signatures.to_numpy(zero_copy_only=False)
+    )
     permuted = None
     for row in rows:
         values = np.asarray(row, np.uint32)

@@ -35,7 +35,7 @@ def sketch(
     signatures: Any,
     hashes: Any,
     counts: Any,
-) -> int:
+) -> Any:
     """Write the signatures and the shingle sets of texts first to last; give where the sets end in `hashes`.
 
     The sets of the texts follow each other from hashes[offsets[first] - offsets[0]], counts[i] each, ascending without
@@ -68,7 +68,7 @@ def sketch(
 
 
 @njit(cache=True, nogil=True)
-def normalise(data: Any, start: int, stop: int, tables: Any, scratch: Any, units: Any) -> int:
+def normalise(data: Any, start: int, stop: int, tables: Any, scratch: Any, units: Any) -> Any:
     """Write a text's units to `scratch`, each with a space after it, and their starts to `units`; give their number.
 
     `units` gets one entry more: where the next unit would start. `tables` are (kinds, starts, pool) of all code
@@ -100,7 +100,7 @@ def normalise(data: Any, start: int, stop: int, tables: Any, scratch: Any, units
         kind = kinds[char]
         if kind == REMOVED:
             continue
-        if is_open and (kind == SPACE or kind == UNIT):
+        if is_open and (kind == SPACE or kind == UNIT):  # noqa: SIM109
             scratch[filled] = 32
             filled += one
             count += one
@@ -149,7 +149,7 @@ def collapse(data: Any, offsets: Any, properties: Any, out: Any, ends: Any) -> N
         ends[text + 1] = filled
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _word(context: Any, data: Any, at: Any) -> Any:
     """Load four bytes of an array as a number, the lowest first, wherever they lie."""
 
@@ -236,7 +236,8 @@ def _sorted_set(values: Any, spare: Any) -> int:
     for place in range(4):
         total = 0
         for digit in range(256):
-            heads[place, digit], total = total, total + heads[place, digit]
+            before, total = total, total + heads[place, digit]
+            heads[place, digit] = before
         shift = np.uint32(8 * place)
         for each in range(len(values)):
             digit = np.uint64((source[each] >> shift) & np.uint32(255))

@@ -51,7 +51,7 @@ GROWTH = 4
 
 @dataclass(frozen=True, slots=True)
 class Sketches:
-    """The sketches of texts: signatures (texts, permutations), and sets hashes[offsets[i]:offsets[i + 1]], ascending."""
+    """Signatures of texts as (texts, permutations), and their sets, hashes[offsets[i]:offsets[i + 1]], ascending."""
 
     signatures: npt.NDArray[np.uint32]
     hashes: npt.NDArray[np.uint32]
@@ -131,7 +131,7 @@ def normalised(text: str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _tables() -> tuple[npt.NDArray[np.generic], ...]:
-    """Give `_table`, and of every byte its class (a bit: letter, digit, space, not ASCII) and what is written for it."""
+    """Give `_table`, and of every byte its class (a bit: letter, digit, space, not ASCII) and what it is written as."""
     kinds, starts, pool = _table()
     classes, written = np.full(256, 8, np.uint8), np.zeros(256, np.uint8)
     for code in range(128):
