@@ -174,7 +174,11 @@ def _stage_command(words: str) -> click.Command:
         if each.flag:
             flag = "--" + each.name.replace("_", "-")
             required = not each.optional
-            params.append(click.Option([flag, "in_" + each.name], metavar="PATH", required=required, help=each.help))
+            params.append(
+                click.Option(
+                    [flag, "in_" + each.name], metavar="PATH", required=required, multiple=each.many, help=each.help
+                )
+            )
     params += [_click_option(spec) for spec in specs(stage.options)]
     if _streams(stage):
         params.append(

@@ -240,9 +240,9 @@ def _sorted_set(values: Any, spare: Any) -> int:
             heads[place, digit] = before
         shift = np.uint32(8 * place)
         for each in range(len(values)):
-            digit = np.uint64((source[each] >> shift) & np.uint32(255))
-            target[np.uint64(heads[place, digit])] = source[each]
-            heads[place, digit] += 1
+            which = np.uint64((source[each] >> shift) & np.uint32(255))
+            target[np.uint64(heads[place, which])] = source[each]
+            heads[place, which] += 1
         source, target = target, source
     kept = 0  # four passes: the result is in `values` again
     for each in range(len(values)):

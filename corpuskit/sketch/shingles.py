@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import unicodedata
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,11 +80,11 @@ def sketch(
 
     def part(first: int, last: int) -> None:
         end = shingle_kernels.sketch(
-            data, offsets, first, last, width, _tables(), permuted[0], permuted[1], signatures, hashes, counts
+            data, offsets, first, last, width, byte_tables(), permuted[0], permuted[1], signatures, hashes, counts
         )
         pieces[first] = hashes[int(offsets[first] - offsets[0]) : end]
 
-    _tables()  # made once, before the threads
+    byte_tables()  # made once, before the threads
     side_by_side(part, offsets)
     kept = np.concatenate([pieces[first] for first in sorted(pieces)]) if sets and pieces else hashes[:0]
     return Sketches(signatures, kept, np.concatenate([[0], np.cumsum(counts)]))
@@ -129,14 +130,19 @@ def normalised(text: str) -> str:
     return " ".join(unit for unit in units if unit)
 
 
-@functools.lru_cache(maxsize=1)
-def _tables() -> tuple[npt.NDArray[np.generic], ...]:
-    """Give `_table`, and of every byte its class (a bit: letter, digit, space, not ASCII) and what it is written as."""
+@functools.lru_cache(maxsize=2)
+def byte_tables(*, digits: bool = False) -> tuple[npt.NDArray[Any], ...]:
+    """Give `_table`, and of every byte its class (a bit: letter, digit, space, not ASCII) and what it is written as.
+
+    With `digits`, those of ASCII are letters.
+    """
     kinds, starts, pool = _table()
     classes, written = np.full(256, 8, np.uint8), np.zeros(256, np.uint8)
     for code in range(128):
         classes[code] = {REMOVED: 0, LETTERS: 1, DIGIT: 2, SPACE: 4}[int(kinds[code])]
         written[code] = pool[starts[code]] if kinds[code] in (LETTERS, DIGIT) else 32
+        if digits and kinds[code] == DIGIT:
+            classes[code], written[code] = 1, code
     return kinds, starts, pool, classes, written
 
 
