@@ -305,12 +305,27 @@ def plan(recipe: str, root: str | None, settings: tuple[str, ...], until: str | 
     metavar="SIGNAL=VALUE",
     help="Say what `clean` would keep with another bound on a stored signal (also >=, <=); repeatable.",
 )
+@click.option("--clusters", is_flag=True, help="Print the largest clusters of `dedup`, with a sample each.")
+@click.option("--cluster", metavar="ID", help="Print the documents of the cluster that this one is in.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(path: str, rows: int | None, dropped: bool, thresholds: tuple[str, ...], as_json: bool) -> None:
+def show(path: str, rows: int | None, thresholds: tuple[str, ...], **how: Any) -> None:
     """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run."""
     from corpuskit.commands import show_lines
 
-    for line in show_lines(path, rows, thresholds, dropped=dropped, as_json=as_json):
+    for line in show_lines(path, rows, thresholds, **how):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--remove", metavar="SNAPSHOT", help="Remove this snapshot.")
+@click.option("--check", is_flag=True, help="Recompute the hash of every file; exits with 65 where one does not hold.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def index(folder: str, remove: str | None, check: bool, as_json: bool) -> None:
+    """List the snapshots that `dedup --index DIR` remembers, or remove one."""
+    from corpuskit.commands import index_lines
+
+    for line in index_lines(folder, remove, check=check, as_json=as_json):
         click.echo(line)
 
 

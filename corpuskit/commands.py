@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from corpuskit import catalog, dataset, show, streams
-from corpuskit.errors import UsageError
+from corpuskit.errors import BadData, UsageError
 from corpuskit.executors import make_executor
 from corpuskit.lean import spare_pandas
 from corpuskit.network import Network
@@ -18,6 +18,7 @@ from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
 from corpuskit.plan import foresight, plan_stage, state
 from corpuskit.progress import Progress
 from corpuskit.recipe import plan_recipe, read_recipe
+from corpuskit.show_clusters import figure_lines
 from corpuskit.stage import Input
 from corpuskit.task import TaskReport
 from corpuskit.verify import datasets_below
@@ -138,10 +139,19 @@ def plan_lines(
 
 
 def show_lines(
-    path: str, rows: int | None, thresholds: Sequence[str], *, dropped: bool, as_json: bool
+    path: str,
+    rows: int | None,
+    thresholds: Sequence[str],
+    *,
+    dropped: bool,
+    as_json: bool,
+    clusters: bool = False,
+    cluster: str | None = None,
 ) -> Iterator[str]:
-    """Show a dataset or a run; with `thresholds`, what `clean` would keep with other bounds."""
-    if not dataset.is_dataset(path):
+    """Show a dataset or a run; with `thresholds`, what `clean` would keep with other bounds; or clusters of `dedup`."""
+    if clusters or cluster is not None:
+        yield from _cluster_lines(path, rows, cluster, as_json=as_json)
+    elif not dataset.is_dataset(path):
         if as_json:
             yield json.dumps({"datasets": {each: show.summary(each) for each in datasets_below(path)}})
         else:
@@ -155,10 +165,34 @@ def show_lines(
         yield json.dumps(show.summary(path))
     else:
         yield from show.dataset_lines(path)
+        yield from figure_lines(dataset.read_manifest(path))
         if dropped:
             yield from show.drop_lines(path, rows if rows is not None else 3)
         elif rows:
             yield from show.row_lines(path, rows)
+
+
+def _cluster_lines(path: str, rows: int | None, id: str | None, *, as_json: bool) -> Iterator[str]:
+    from corpuskit import show_clusters
+
+    if as_json:
+        yield json.dumps(show_clusters.largest(path) if id is None else show_clusters.cluster(path, id))
+    elif id is None:
+        yield from show_clusters.largest_lines(path)
+    else:
+        yield from show_clusters.cluster_lines(path, id, rows)
+
+
+def index_lines(folder: str, remove: str | None, *, check: bool, as_json: bool) -> Iterator[str]:
+    """List the snapshots of an index of `dedup`, or remove one. Raises BadData where one is damaged."""
+    from corpuskit import show_clusters
+    from corpuskit.sketch import index
+
+    if remove is not None:
+        index.remove(folder, remove)
+    if check and (wrong := [line for name in index.names(folder) for line in index.damage(folder, name)]):
+        raise BadData(folder, f"{', '.join(wrong)}: not what was written", "remove the snapshot and add it anew")
+    yield from show_clusters.index_lines(folder, as_json=as_json)
 
 
 def _takes_rows(wanted: Input) -> bool:

@@ -289,3 +289,56 @@ def test_the_manifest_is_read_without_figures_too(snapshots: dict[str, Path]) ->
     text = json.loads((snapshots["a"] / "manifest.json").read_text())
     assert "figures" not in text
     assert dataset.read_manifest(str(snapshots["a"])).figures is not None
+
+
+# What a person sees
+
+
+def test_show_tells_the_s_curve_and_the_clusters(tmp_path: Path, corpuskit: Any) -> None:
+    docs = write_docs(tmp_path / "docs", near({}, {}, {}))
+    dedup(docs, tmp_path / "out")
+    shown = corpuskit("show", tmp_path / "out")
+    assert "14 x 8, at least 0.8; pairs seen: .40 0.9%" in shown.out
+    assert "clusters:  1 of 3 documents, by size 3-4: 1" in shown.out
+
+
+def test_show_prints_the_largest_clusters_with_a_sample(tmp_path: Path, corpuskit: Any) -> None:
+    docs = write_docs(tmp_path / "docs", [*near({}, {}, {}), {"id": "x", "text": "two"}, {"id": "y", "text": "two "}])
+    dedup(docs, tmp_path / "out")
+    shown = corpuskit("show", tmp_path / "out", "--clusters").out
+    assert "3 documents, d0 stays: aax abx" in shown
+    assert "2 documents, x stays: two\n  1.000 y: two\n" in shown
+    told = json.loads(corpuskit("show", tmp_path / "out", "--clusters", "--json").out)
+    assert [(each["id"], each["size"], each["dropped"]["id"]) for each in told["largest"]] == [
+        ("d0", 3, "d2"),
+        ("x", 2, "y"),
+    ]
+
+
+@pytest.mark.parametrize("id", ["d0", "d2"])
+def test_show_prints_the_cluster_of_any_of_its_documents(id: str, tmp_path: Path, corpuskit: Any) -> None:
+    docs = write_docs(tmp_path / "docs", [*near({}, {}, {}), {"id": "x", "text": "two"}])
+    dedup(docs, tmp_path / "out")
+    rows = json.loads(corpuskit("show", tmp_path / "out", "--cluster", id, "--json").out)
+    assert [(row["id"], row.get("drop_kept_id")) for row in rows] == [("d0", None), ("d1", "d0"), ("d2", "d0")]
+    assert corpuskit("show", tmp_path / "out", "--cluster", id).out.count("\n\n") >= 2
+
+
+def test_a_cluster_that_is_not_there_is_an_error(tmp_path: Path, corpuskit: Any) -> None:
+    dedup(write_docs(tmp_path / "docs", near({}, {})), tmp_path / "out")
+    shown = corpuskit("show", tmp_path / "out", "--cluster", "nobody")
+    assert (shown.code, "no document `nobody`" in shown.err) == (66, True)
+    shown = corpuskit("show", tmp_path / "docs", "--clusters")
+    assert (shown.code, "written by `test`, not by `dedup`" in shown.err) == (2, True)
+
+
+def test_the_index_is_listed_and_a_snapshot_removed(tmp_path: Path, corpuskit: Any) -> None:
+    docs = write_docs(tmp_path / "docs", near({}, {}))
+    for name in ("2026-08", "2026-09"):
+        dedup(docs, tmp_path / name, index=str(tmp_path / "index"), snapshot=name)
+    listed = corpuskit("index", tmp_path / "index", "--check").out.splitlines()
+    assert [line.split()[:2] for line in listed[1:]] == [["2026-08", "1"], ["2026-09", "0"]]
+    assert listed[2].endswith("2026-08")
+    assert corpuskit("index", tmp_path / "index", "--remove", "2026-08").out.splitlines()[1:] == [listed[2]]
+    gone = corpuskit("index", tmp_path / "index", "--remove", "2026-08")
+    assert (gone.code, "holds no snapshot `2026-08`" in gone.err) == (66, True)
