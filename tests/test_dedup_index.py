@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 
 from corpuskit import dataset
+from corpuskit.cli import main
 from corpuskit.errors import CannotCreate, CorpuskitError, NoInput, UsageError
 from corpuskit.executors.serial import run as serial
 from corpuskit.pipeline import Outcome, run_stage
@@ -182,6 +186,48 @@ def test_damage_to_a_snapshot_is_found(snapshots: dict[str, Path], tmp_path: Pat
     file.write_bytes(data[:-8])
     with pytest.raises(CorpuskitError, match="another size"):
         dedup(snapshots["b"], tmp_path / "b", index=folder)
+
+
+# Any executor, any interruption
+
+
+def run_both(snapshots: dict[str, Path], root: Path, *how: object) -> None:
+    """Deduplicate a, then b against the index of a, by the command line."""
+    for name in "ab":
+        words = ["dedup", snapshots[name], root / name, "--index", root / "index", "--snapshot", name, *how]
+        assert main(["--quiet", *map(str, words)]) == 0
+
+
+def test_serial_pool_and_ray_write_the_same_bytes(snapshots: dict[str, Path], tmp_path: Path) -> None:
+    run_both(snapshots, tmp_path / "serial", "--executor", "serial")
+    for workers in (1, 2, 3):
+        run_both(snapshots, tmp_path / f"pool{workers}", "--workers", workers)
+        assert hashes(tmp_path / f"pool{workers}") == hashes(tmp_path / "serial")
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    run_both(snapshots, tmp_path / "ray", "--executor", "ray", "--workers", 2)
+    assert hashes(tmp_path / "ray") == hashes(tmp_path / "serial")
+
+
+def test_after_kill_9_at_random_points_a_rerun_ends_with_the_same_bytes(
+    snapshots: dict[str, Path], tmp_path: Path
+) -> None:
+    run_both(snapshots, tmp_path / "whole", "--executor", "serial")
+    dedup(snapshots["a"], tmp_path / "cut" / "a", index=str(tmp_path / "cut" / "index"), snapshot="a")
+    words = ["dedup", snapshots["b"], tmp_path / "cut" / "b", "--index", tmp_path / "cut" / "index", "--snapshot", "b"]
+    rng, kills = random.Random(5), 0
+    while True:
+        child = subprocess.Popen([sys.executable, "-m", "corpuskit", *map(str, words), "--workers", "2"])
+        try:
+            assert child.wait(timeout=rng.uniform(0.5, 2.5) if kills < 6 else None) == 0
+            if kills >= 3:
+                break
+            shutil.rmtree(tmp_path / "cut" / "b")  # done sooner than expected: again, its snapshot is there
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            kills += 1
+            assert indexes.names(str(tmp_path / "cut" / "index")) in (["a"], ["a", "b"])
+    assert hashes(tmp_path / "cut") == hashes(tmp_path / "whole")
 
 
 # Policies

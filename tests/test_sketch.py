@@ -20,6 +20,7 @@ from numba import njit
 from corpuskit.sketch import bands, clusters, minhash, shingles
 from corpuskit.sketch.cluster_kernels import jaccard
 from corpuskit.sketch.shingle_kernels import xxh32
+from corpuskit.text import threads
 from tests.data import shared
 
 
@@ -217,6 +218,32 @@ def test_signatures_with_and_without_the_sets_are_the_same(articles: list[str]) 
     with_sets, without = (shingles.sketch(column, 5, permuted, sets=sets) for sets in (True, False))
     np.testing.assert_array_equal(with_sets.signatures, without.signatures)
     np.testing.assert_array_equal(minhash.signatures(with_sets.hashes, with_sets.offsets, permuted), without.signatures)
+
+
+@pytest.mark.parametrize("count", ["1", "2", "3", "7"])
+def test_sketches_are_the_same_for_any_number_of_threads(
+    articles: list[str], count: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["", *articles[:20], "x " * 300_000, "", "", articles[21], ""]
+    expected = shingles.sketch(pa.array(texts), 5, minhash.permutations(16, 1))
+    monkeypatch.setenv(threads.THREADS, count)
+    monkeypatch.setattr(threads, "_LEAST_BYTES", 100)
+    found = shingles.sketch(pa.array(texts), 5, minhash.permutations(16, 1))
+    np.testing.assert_array_equal(found.signatures, expected.signatures)
+    np.testing.assert_array_equal(found.hashes, expected.hashes)
+    np.testing.assert_array_equal(found.offsets, expected.offsets)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 5))
+def test_threads_share_all_texts_and_each_once(sizes: list[int], count: int) -> None:
+    seen: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(threads.THREADS, str(count))
+        patch.setattr(threads, "_LEAST_BYTES", 1)
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        threads.side_by_side(lambda first, last: seen.extend(range(first, last)), offsets)
+    assert sorted(seen) == list(range(len(sizes)))
 
 
 def test_datasketch_takes_our_signatures(articles: list[str]) -> None:
