@@ -191,27 +191,27 @@ def test_damage_to_a_snapshot_is_found(snapshots: dict[str, Path], tmp_path: Pat
 # Any executor, any interruption
 
 
-def run_both(snapshots: dict[str, Path], root: Path, *how: object) -> None:
-    """Deduplicate a, then b against the index of a, by the command line."""
-    for name in "ab":
-        words = ["dedup", snapshots[name], root / name, "--index", root / "index", "--snapshot", name, *how]
-        assert main(["--quiet", *map(str, words)]) == 0
+def run_b(snapshots: dict[str, Path], root: Path, *how: object) -> None:
+    """Deduplicate b against the index of a, by the command line; a is deduplicated in this process."""
+    dedup(snapshots["a"], root / "a", index=str(root / "index"), snapshot="a")
+    words = ["dedup", snapshots["b"], root / "b", "--index", root / "index", "--snapshot", "b", *how]
+    assert main(["--quiet", *map(str, words)]) == 0
 
 
 def test_serial_pool_and_ray_write_the_same_bytes(snapshots: dict[str, Path], tmp_path: Path) -> None:
-    run_both(snapshots, tmp_path / "serial", "--executor", "serial")
-    for workers in (1, 2, 3):
-        run_both(snapshots, tmp_path / f"pool{workers}", "--workers", workers)
+    run_b(snapshots, tmp_path / "serial", "--executor", "serial")
+    for workers in (2, 3):
+        run_b(snapshots, tmp_path / f"pool{workers}", "--workers", workers)
         assert hashes(tmp_path / f"pool{workers}") == hashes(tmp_path / "serial")
     pytest.importorskip("ray", reason="needs the extra `ray`")
-    run_both(snapshots, tmp_path / "ray", "--executor", "ray", "--workers", 2)
+    run_b(snapshots, tmp_path / "ray", "--executor", "ray", "--workers", 2)
     assert hashes(tmp_path / "ray") == hashes(tmp_path / "serial")
 
 
 def test_after_kill_9_at_random_points_a_rerun_ends_with_the_same_bytes(
     snapshots: dict[str, Path], tmp_path: Path
 ) -> None:
-    run_both(snapshots, tmp_path / "whole", "--executor", "serial")
+    run_b(snapshots, tmp_path / "whole", "--executor", "serial")
     dedup(snapshots["a"], tmp_path / "cut" / "a", index=str(tmp_path / "cut" / "index"), snapshot="a")
     words = ["dedup", snapshots["b"], tmp_path / "cut" / "b", "--index", tmp_path / "cut" / "index", "--snapshot", "b"]
     rng, kills = random.Random(5), 0
@@ -327,8 +327,8 @@ def test_a_plan_tells_the_s_curve_and_the_needs(options: dict[str, Any], words: 
     docs = write_docs(tmp_path / "docs", near({}, {}))
     curve, needs = foresight(plan_stage("dedup", options, {"docs": [str(docs)]}, str(tmp_path / "out")))
     assert words in curve
-    assert needs.startswith("2 documents, 0.00 GB: up to ")
-    assert "of disk" in needs
+    assert needs.startswith("2 documents, 0 MB: up to ")
+    assert " of disk while it runs" in needs
 
 
 def test_the_manifest_is_read_without_figures_too(snapshots: dict[str, Path]) -> None:

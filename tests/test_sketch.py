@@ -175,7 +175,6 @@ def test_signatures_are_those_of_datasketch(texts: list[str], width: int, seed: 
         np.testing.assert_array_equal(signature, theirs(text, width, count, seed))
 
 
-@pytest.mark.parametrize("count", [64, 112, 128, 256])
 @pytest.mark.parametrize(
     "text",
     [
@@ -189,9 +188,11 @@ def test_signatures_are_those_of_datasketch(texts: list[str], width: int, seed: 
     ],
     ids=["empty", "one word", "one shingle", "astral", "surrogates", "words of 1 MB", "a number of 1 MB"],
 )
-def test_signatures_of_odd_texts_are_those_of_datasketch(text: str, count: int) -> None:
-    ours = shingles.sketch(pa.array([text]), 5, minhash.permutations(count, 1)).signatures
-    np.testing.assert_array_equal(ours[0], theirs(text, 5, count, 1))
+def test_signatures_of_odd_texts_are_those_of_datasketch(text: str) -> None:
+    made = shingles_of(text, 5)
+    for count in (64, 112, 128, 256):
+        ours = shingles.sketch(pa.array([text]), 5, minhash.permutations(count, 1)).signatures
+        np.testing.assert_array_equal(ours[0], sketch_of(made, count, 1))
 
 
 def test_signatures_of_10_000_real_documents_are_those_of_datasketch(articles: list[str]) -> None:

@@ -28,11 +28,14 @@ def ranked(sketches: pa.Table, documents: npt.NDArray[np.uint64] | None = None) 
     for number, batch in enumerate(sketches.to_batches()):
         here = _among(batch.column("document").to_numpy(), documents)
         picked = batch.select(HEADS).take(pa.array(here))
+        # All ids together may be larger than offsets of 32 bits can tell.
+        picked = picked.set_column(1, "id", picked.column("id").cast(pa.large_string()))
         sizes = np.diff(batch.column("shingles").offsets.to_numpy())[here].astype(np.int64)
         tables.append(picked.append_column("size", pa.array(sizes, pa.int64())))
         chunks.append(np.full(len(here), number, np.int32))
         rows.append(here.astype(np.int32))
     fields = pa.schema([*[sketches.schema.field(name) for name in HEADS], pa.field("size", pa.int64())])
+    fields = fields.set(1, pa.field("id", pa.large_string()))
     table = pa.Table.from_batches(tables, tables[0].schema if tables else fields)
     order = pc.sort_indices(table, _BY_RANK).to_numpy()
     empty = np.empty(0, np.int32)
@@ -75,7 +78,7 @@ class Candidates:
     """The documents that met others, by rank: the first `known.fixed` are the index's, the rest the run's own."""
 
     documents: npt.NDArray[np.uint64]  # codes of the index, then places
-    ids: pa.Array  # of the run's own
+    ids: pa.Array
     texts: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
     copies: npt.NDArray[np.bool_]  # which have the very text of one that stays in the index
@@ -101,9 +104,10 @@ class Candidates:
         known.similarity[texts[there]] = similarity[there]
         documents = np.concatenate([old, table["document"].to_numpy()])
         old_sizes = index.sizes(old) if index is not None else np.empty(0, np.int64)
+        old_ids = index.ids(old) if index is not None else pa.array([], pa.large_string())
         return cls(
             documents,
-            table["id"].combine_chunks() if count else pa.array([], pa.string()),
+            pa.concat_arrays([old_ids, *table["id"].chunks]),
             np.concatenate([np.full(len(old), -1), texts]),
             np.concatenate([old_sizes, table["size"].to_numpy()]),
             np.concatenate([np.zeros(len(old), np.bool_), copies]),
@@ -129,15 +133,6 @@ class Candidates:
             pieces.append(self._index.shingles(int(self.documents[rank])))
         own = ranks[ranks >= fixed] - fixed
         return np.concatenate([*pieces, self._sets.gather(self._rows[0][own], self._rows[1][own])])
-
-    def ids_of(self, ranks: npt.NDArray[np.int64]) -> pa.Array:
-        """Give the ids of documents."""
-        fixed = self.known.fixed
-        if not fixed:
-            return self.ids.take(pa.array(ranks))
-        assert self._index is not None
-        of_old = self._index.ids(self.documents[:fixed])
-        return pa.concat_arrays([of_old, self.ids]).take(pa.array(ranks))
 
     def snapshots_of(self, ranks: npt.NDArray[np.int64]) -> pa.Array:
         """Give the snapshots of documents, null for the run's own."""

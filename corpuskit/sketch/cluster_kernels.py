@@ -139,16 +139,12 @@ def compare(
 @njit(cache=True, nogil=True)
 def first_of_bands(bands: Any, stays: Any, most: int, taken: Any) -> None:
     """Mark in `taken`, of the rows of each band in their order, the first `most` with different `stays`."""
-    begin = 0
+    heads = np.empty(most, np.uint64)
+    known = 0
     for row in range(len(bands)):
         if row and bands[row] != bands[row - 1]:
-            begin = row
-        known = 0
-        for before in range(begin, row):
-            if taken[before]:
-                known += 1
-                if stays[before] == stays[row]:
-                    known = most
-            if known >= most:
-                break
-        taken[row] = known < most
+            known = 0
+        taken[row] = known < most and not np.any(heads[:known] == stays[row])
+        if taken[row]:
+            heads[known] = stays[row]
+            known += 1

@@ -179,8 +179,9 @@ class Index:
         return snapshot.shingles[snapshot.starts[row] : snapshot.starts[row + 1]]
 
     def ids(self, codes: U64) -> pa.Array:
-        """Give the documents' ids."""
-        return self._words(codes, lambda snapshot, rows: snapshot.ids.take(pa.array(rows)).to_pylist())
+        """Give the documents' ids, as large strings."""
+        found = self._words(codes, lambda snapshot, rows: snapshot.ids.take(pa.array(rows)).to_pylist())
+        return found.cast(pa.large_string())
 
     def names(self, codes: U64) -> pa.Array:
         """Give the names of the documents' snapshots."""

@@ -254,8 +254,8 @@ def cluster(edges: Whole, sketches: Whole, options: Options) -> Iterator[Yield |
             [
                 pa.array(those.documents[gone[part]]),
                 pa.array(those.documents[kept[part]]),
-                those.ids_of(gone[part]),
-                those.ids_of(kept[part]),
+                those.ids.take(pa.array(gone[part])).cast(pa.string()),
+                those.ids.take(pa.array(kept[part])).cast(pa.string()),
                 those.snapshots_of(kept[part]),
                 pa.array(similarity[part]),
                 pa.array(np.where(copies[part], "exact_duplicate", "near_duplicate"), pa.string()),
@@ -273,7 +273,7 @@ def _figures(options: Options, those: candidates.Candidates, kept: npt.NDArray[n
     stay, sizes = np.unique(kept[kept >= those.known.fixed], return_counts=True)
     sizes = sizes + 1
     largest = np.argsort(-sizes, kind="stable")[:_LARGEST]
-    ids = those.ids_of(stay[largest]).to_pylist()
+    ids = those.ids.take(pa.array(stay[largest])).to_pylist()
     repeats = len(kept) - int(sizes.sum() - len(sizes))
     status(f"{len(kept):,} duplicates; {len(sizes):,} clusters, the largest of {sizes.max(initial=0):,} documents")
     return Figures(
@@ -392,11 +392,14 @@ def _needs(shape: lsh.Shape, documents: int, size: int, *, indexed: bool) -> str
     bands = documents * (shape.bands + 1)
     work = size * _SET_BYTES + bands * 2 * 16
     memory = _BASE_BYTES + documents * _DOCUMENT_BYTES + bands * _BAND_BYTES
-    words = f"{documents:,} documents, {size / 1e9:.2f} GB: up to {memory / 1e9:.1f} GB of memory if all are candidates"
-    disk = f"{(work + size) / 1e9:.1f} GB of disk, {size / 1e9:.1f} of which stay"
-    return f"{words}, {disk}" + (
-        f"; {(size * _SET_BYTES + bands * 12) / 1e9:.1f} GB more in the index" if indexed else ""
-    )
+    words = f"{documents:,} documents, {_in_words(size)}: up to {_in_words(memory)} of memory if all are candidates"
+    disk = f"{_in_words(work + size)} of disk while it runs, at most {_in_words(size)} of which stay"
+    more = f"; at most {_in_words(size * _SET_BYTES + bands * 12)} more in the index" if indexed else ""
+    return f"{words}; {disk}{more}"
+
+
+def _in_words(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _numbers(batches: list[pa.RecordBatch], name: str) -> npt.NDArray[np.uint64]:
