@@ -4,8 +4,9 @@ Every text is repaired first: mojibake, ligatures, control characters and line b
 (curly quotes and full-width forms stay), Unicode normal form C, spaces of odd widths, trailing space, and more than
 one blank line in a row. Repairing twice changes nothing. Then
 
-* its language is named; `language_score` and `language_share` (of its characters, line by line) say how surely. What
-  the source says of its own language stays where the model does not know that language, or is unsure
+* its language is named; `language_score` and `language_share` (of its characters, line by line; of a long text,
+  by lines spread over it) say how surely. What the source says of its own language stays where the model does not
+  know that language, or is unsure
 * the presets that edit lines (c4, fineweb) cut out what is no sentence; `removed_chars` counts it
 * e-mail and public IP addresses, phone, card and account numbers are counted, and replaced with --redact-pii
 * its signals are measured and kept as columns, whatever the preset: `corpuskit show --threshold` says what other
@@ -247,5 +248,5 @@ STAGE = Stage(
         **presets.REASONS,
         "not_utf8": "the bytes of the text are not UTF-8",
     },
-    version=2,
+    version=3,
 )
