@@ -91,6 +91,31 @@ class _Commands(click.Group):
         return found
 
 
+class _StageCommand(click.Command):
+    """Lets several paths follow one flag, once the arguments are complete: `IN OUT --against FILE FILE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        options = [param for param in self.params if isinstance(param, click.Option)]
+        of_flag = {flag: option for option in options for flag in (*option.opts, *option.secondary_opts)}
+        arguments = [param for param in self.params if isinstance(param, click.Argument)]
+        fixed = all(argument.nargs == 1 for argument in arguments)
+        out: list[str] = []
+        bare, taken, repeating = 0, False, ""
+        for word in args:
+            option = of_flag.get(word.partition("=")[0])
+            if option is not None:
+                taken = not option.is_flag and "=" not in word
+                repeating = word if taken and option.multiple and fixed else ""
+            elif taken:
+                taken = False
+            elif repeating and bare >= len(arguments):
+                out.append(repeating)
+            else:
+                bare, repeating = bare + 1, ""
+            out.append(word)
+        return super().parse_args(ctx, out)
+
+
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": _ENOUGH_WIDTH}
 
 
@@ -176,7 +201,11 @@ def _stage_command(words: str) -> click.Command:
             required = not each.optional
             params.append(
                 click.Option(
-                    [flag, "in_" + each.name], metavar="PATH", required=required, multiple=each.many, help=each.help
+                    [flag, "in_" + each.name],
+                    metavar="PATH..." if each.many else "PATH",
+                    required=required,
+                    multiple=each.many,
+                    help=each.help,
                 )
             )
     params += [_click_option(spec) for spec in specs(stage.options)]
@@ -191,7 +220,7 @@ def _stage_command(words: str) -> click.Command:
             )
         )
     params += _execution()
-    return click.Command(
+    return _StageCommand(
         words.split(" ")[-1],
         params=params,
         help=_help(words, stage),

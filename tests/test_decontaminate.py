@@ -203,3 +203,31 @@ def test_what_is_cut_out_is_what_is_shared(text: str, length: int) -> None:
     assert len(places) == 1
     again = Grams(known, lengths.tolist()).find(pa.array([left.decode()], pa.string()))
     assert not len(again.texts)
+
+
+def test_a_set_that_was_downloaded_from_the_hub_is_read_and_named(tmp_path: Path, corpuskit: Any) -> None:
+    home = tmp_path / "glue"
+    home.mkdir()
+    pq.write_table(pa.table({"sentence1": ["a"], "sentence2": [PASSAGE], "label": [1]}), home / "train.parquet")
+    assert corpuskit("download", "hub", tmp_path / "set", "--dataset", home, "--text-column", "sentence2").code == 0
+    docs = write_docs(tmp_path / "docs", [{"id": "a", "text": f"So {PASSAGE}."}, {"id": "b", "text": "x"}])
+    done = corpuskit("decontaminate", docs, tmp_path / "out", "--against", tmp_path / "set")
+    assert (done.code, done.err) == (0, "")
+    (row,) = load(tmp_path / "out", "dropped").to_pylist()
+    assert row["drop_item"] == "glue/glue-default-train-00000.parquet:1"
+    assert "found" in corpuskit("show", tmp_path / "out").out
+
+
+@pytest.mark.parametrize("words", ["{docs} {out} --against {a} {b}", "{docs} {out} --against {a} --against {b}"])
+def test_several_files_follow_one_flag_or_have_one_each(words: str, tmp_path: Path, corpuskit: Any) -> None:
+    one, two = jsonl(tmp_path / "a.jsonl", {"text": PASSAGE}), jsonl(tmp_path / "b.jsonl", {"text": QUESTION})
+    docs = write_docs(tmp_path / "docs", [{"id": "a", "text": PASSAGE}, {"id": "b", "text": QUESTION}])
+    given = words.format(docs=docs, out=tmp_path / "out", a=one, b=two).split()
+    assert corpuskit("decontaminate", *given, "--words", 12).code == 0
+    assert load(tmp_path / "out", "items").num_rows == 2
+
+
+def test_a_flag_before_the_folders_takes_one_file(tmp_path: Path, corpuskit: Any) -> None:
+    one = jsonl(tmp_path / "a.jsonl", {"text": PASSAGE})
+    docs = write_docs(tmp_path / "docs", [{"id": "a", "text": PASSAGE}])
+    assert corpuskit("decontaminate", "--against", one, docs, tmp_path / "out").code == 0

@@ -6,11 +6,11 @@ characters. An evaluation text of fewer words, but --min-words, counts if the do
 left out and counted.
 
 --against takes files (JSON Lines, Parquet, Arrow, text; compressed too), folders of them, what `download hub` has
-fetched, and documents of another stage; it can be given several times. Of rows, all texts are read, whatever their
+fetched, and documents of another stage, as many as you like. Of rows, all texts are read, whatever their
 columns are called, or those of --column. Of text, a paragraph is an item.
 
-    corpuskit download hub data/sst2 --dataset stanfordnlp/sst2
-    corpuskit decontaminate clean/ decontaminated/ --against data/sst2 --against questions.jsonl
+    corpuskit download hub data/sst2 --dataset nyu-mll/glue --config sst2 --text-column sentence --split all
+    corpuskit decontaminate clean/ decontaminated/ --against data/sst2 questions.jsonl
     corpuskit show decontaminated/               # a table of hits by evaluation set
     corpuskit show decontaminated/ --dropped     # `drop_item` names the item, `drop_match` shows what is shared
 
@@ -240,7 +240,7 @@ STAGE = Stage(
         Input("docs", "documents: a dataset"),
         Input(
             "against",
-            "Evaluation texts: a file, a folder, a download or documents; repeatable.",
+            "Evaluation texts: files, folders, downloads, documents.",
             accepts=("docs", "dump"),
             flag=True,
             raw=True,
