@@ -15,7 +15,7 @@ from corpuskit.executors import make_executor
 from corpuskit.lean import spare_pandas
 from corpuskit.network import Network
 from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
-from corpuskit.plan import foresight, plan_stage, state
+from corpuskit.plan import StagePlan, foresight, plan_stage, state
 from corpuskit.progress import Progress
 from corpuskit.recipe import plan_recipe, read_recipe
 from corpuskit.show_clusters import figure_lines
@@ -66,8 +66,7 @@ def run_one(
             ]
         plan = plan_stage(words, given, bound, folder)
         progress.events = bool(how["json"])
-        for line in foresight(plan):
-            progress.line(f"{words}: {line}")
+        _foretell(progress, plan)
         with make_executor(how["executor"], workers=how["workers"], ray_address=how["ray_address"]) as executor:
             outcome = run_stage(plan, executor, watch=_watch(progress), overwrite=how["overwrite"])
         _tell(progress, outcome)
@@ -92,7 +91,14 @@ def run_recipe(
     plans = plan_recipe(recipe, until=until)
     done: list[Outcome] = []
     with make_executor(how["executor"], workers=how["workers"], ray_address=how["ray_address"]) as executor:
-        for outcome in run_all(plans, executor, watch=_watch(progress), overwrite=how["overwrite"]):
+        running = run_all(
+            plans,
+            executor,
+            watch=_watch(progress),
+            overwrite=how["overwrite"],
+            before=lambda plan: _foretell(progress, plan),
+        )
+        for outcome in running:
             _tell(progress, outcome)
             done.append(outcome)
     skipped = sum(outcome.state == "done" for outcome in done)
@@ -127,7 +133,7 @@ def plan_lines(
             "out": each.out,
             "key": each.key,
         }
-        rows.append({**row, "foresight": foresight(each)})
+        rows.append({**row, "foresight": foresight(each) if now != "done" else []})
     if as_json:
         yield json.dumps(rows)
         return
@@ -206,6 +212,12 @@ def _report_lines(path: str, *, as_json: bool) -> Iterator[str]:
         yield json.dumps(report)
     else:
         yield from show.verdict_lines([report])
+
+
+def _foretell(progress: Progress, plan: StagePlan) -> None:
+    if state(plan)[0] != "done":
+        for line in foresight(plan):
+            progress.line(f"{plan.name}: {line}")
 
 
 def _watch(progress: Progress) -> Watch:

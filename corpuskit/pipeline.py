@@ -62,13 +62,22 @@ def run_stage(plan: StagePlan, executor: Executor, *, watch: Watch | None = None
 
 
 def run_all(
-    plans: Sequence[StagePlan], executor: Executor, *, watch: Watch | None = None, overwrite: bool = False
+    plans: Sequence[StagePlan],
+    executor: Executor,
+    *,
+    watch: Watch | None = None,
+    overwrite: bool = False,
+    before: Callable[[StagePlan], None] = lambda plan: None,
 ) -> Iterator[Outcome]:
-    """Run planned stages in order. Output folders and extras of all of them are checked before anything starts."""
+    """Run planned stages in order, each after a call of `before`.
+
+    Output folders and extras of all of them are checked before anything starts.
+    """
     for plan in plans:
         if check_out(plan, overwrite=overwrite) != "done":
             check_extra(plan)
     for plan in plans:
+        before(plan)
         yield run_stage(plan, executor, watch=watch, overwrite=overwrite)
 
 

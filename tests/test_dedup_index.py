@@ -188,6 +188,37 @@ def test_damage_to_a_snapshot_is_found(snapshots: dict[str, Path], tmp_path: Pat
         dedup(snapshots["b"], tmp_path / "b", index=folder)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_random_texts_are_deduplicated_against_an_index_as_together(seed: int, tmp_path: Path) -> None:
+    """Few words and bands of one row: all meet, many are kept, bands are full, sets are equal under other texts."""
+    rng = random.Random(seed)
+    rows = {
+        name: [
+            {"id": f"{name}{at}", "text": " ".join(rng.choices("abcdefgh", k=rng.choice((0, 1, 4, 7, 9, 12))))}
+            for at in range(70)
+        ]
+        for name in "abc"
+    }
+    options: dict[str, Any] = {"bands": 30, "rows": 1, "shingle_words": 2, "min_similarity": 0.5}
+    for name in "abc":
+        docs = write_docs(tmp_path / f"docs-{name}", rows[name], shards=2)
+        dedup(docs, tmp_path / name, index=str(tmp_path / "index"), snapshot=name, **options)
+    docs = write_docs(tmp_path / "docs", [row for name in "abc" for row in rows[name]], shards=3)
+    dedup(docs, tmp_path / "all", **options)
+    together = drops(tmp_path / "all")
+    for name in "abc":
+        assert drops(tmp_path / name) == of(name, together)
+
+
+def test_snapshots_without_documents_are_snapshots_too(tmp_path: Path) -> None:
+    options = {"index": str(tmp_path / "index")}
+    for name, texts in (("a", []), ("b", ["", "x"]), ("c", []), ("d", ["x ", "y"])):
+        docs = write_docs(tmp_path / f"docs-{name}", [{"id": f"{name}{at}", "text": t} for at, t in enumerate(texts)])
+        dedup(docs, tmp_path / name, snapshot=name, **options)
+    assert indexes.names(str(tmp_path / "index")) == ["a", "b", "c", "d"]
+    assert drops(tmp_path / "d") == {"d0": ("exact_duplicate", "b1", 1.0)}
+
+
 # Any executor, any interruption
 
 

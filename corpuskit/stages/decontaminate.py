@@ -20,6 +20,7 @@ With --action cut, what is shared is cut out and the rest of the document stays:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,7 @@ from corpuskit.text.grams import Grams, Hits, grams, spans
 
 _ROWS = 4096
 _SHOWN_CHARS = 300
+_SHARD = re.compile(r"docs-\d{5,}-of-\d{5,}\.arrow")
 
 #: One row for each item of an evaluation set, in the order of the files.
 EVALUATION = pa.schema(
@@ -75,11 +77,11 @@ class Options:
     column: tuple[str, ...] = option((), "read this column of the evaluation sets only")
 
 
-def read(against: OneFile, options: Options, artifacts: dict[str, str]) -> Iterator[Yield]:
+def read(against: OneFile, options: Options) -> Iterator[Yield]:
     """Read the items of one evaluation file, each with its runs of words."""
     from corpuskit.formats.fields import read_fields
 
-    ours = artifacts.get("against") == "docs"  # shards of documents, whose names mean nothing
+    ours = _SHARD.fullmatch(against.path.name) is not None  # its name means nothing, but its documents have ids
     name = "documents" if ours else against.path.name
     if against.about.get("source"):
         name = f"{against.about['source']}/{name}"

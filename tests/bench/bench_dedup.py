@@ -1,13 +1,15 @@
 """Run the whole dedup stage on a million documents, on templates, and against brute force.
 
     python -m tests.bench.bench_dedup million [--documents 1000000] [--workers 2]
+    python -m tests.bench.bench_dedup snapshots [--documents 400000]
     python -m tests.bench.bench_dedup templates [--documents 50000]
     python -m tests.bench.bench_dedup brute [--documents 5000]
 
 `million` makes documents of real sentences (WikiText-2 and sentences of 79 languages, in random order, 1 to 1.2 kB
-each), a third of them edits and copies of others, runs the stage on a tenth of them and on all, and prints for both the
-time, the memory (the sum over all processes, sampled), the disk, and the slope. `templates` makes a family of pages of
-one template that differ in a name, a number and a word. `brute` plants substitutions, insertions, deletions, moved
+each), a third of them edits and copies of others, runs the stage on a tenth of them and on all, and prints for both
+the time, the memory (the sum over all processes, sampled), the disk, and the slope. `snapshots` compares dedup of one
+half of such documents against the index of the other with dedup of both. `templates` makes a family of pages of one
+template that differ in a name, a number and a word. `brute` plants substitutions, insertions, deletions, moved
 paragraphs, and templates among real documents, finds all pairs by brute force over shared shingles, and compares:
 recall of candidates with the S-curve in steps of similarity (of pairs that share no document), every drop with its
 kept document, and pairs that are both kept.
@@ -29,7 +31,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,26 +91,28 @@ def corpus(count: int, rng: random.Random, shard_rows: int = 20_000) -> Iterator
         yield texts
 
 
-def write_corpus(folder: Path, shards: Iterator[list[str]], tenth: int) -> dict[str, tuple[int, int]]:
-    """Write the documents, and their first `tenth` apart; gives (documents, bytes of text) of both."""
+def write_corpus(
+    folder: Path, shards: Iterator[list[str]], parts: Mapping[str, tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    """Write ranges of the documents as datasets; gives (documents, bytes of text) of each."""
     from corpuskit.dataset import Artifact, Ledger, Manifest
     from corpuskit.schema import DOCS
     from corpuskit.shardfile import ShardWriter
 
     sizes = {}
-    writers = {name: ShardWriter(str(folder / name), "docs", 64 << 20) for name in ("all", "tenth")}
-    counts = dict.fromkeys(writers, 0)
+    writers = {name: ShardWriter(str(folder / name), "docs", 64 << 20) for name in parts}
+    start, counts = 0, dict.fromkeys(writers, 0)
     total = dict.fromkeys(writers, 0)
     for texts in shards:
-        start = counts["all"]
         columns = [pa.array([f"d{start + at:08d}" for at in range(len(texts))]), pa.array(texts)]
         columns += [pa.nulls(len(texts), pa.string()) for _ in range(len(DOCS) - 2)]
         batch = pa.record_batch(columns, schema=DOCS)
         for name, writer in writers.items():
-            part = batch if name == "all" else batch.slice(0, max(0, tenth - start))
-            writer.write(part)
-            counts[name] += len(part)
-            total[name] += sum(len(text.encode()) for text in texts[: len(part)])
+            first, last = (min(max(bound - start, 0), len(texts)) for bound in parts[name])
+            writer.write(batch.slice(first, last - first))
+            counts[name] += last - first
+            total[name] += sum(len(text.encode()) for text in texts[first:last])
+        start += len(texts)
     for name, writer in writers.items():
         shards_made = writer.close(at_least_one=True)
         columns_named = {field.name: str(field.type) for field in DOCS}
@@ -185,7 +189,7 @@ def report(name: str, documents: int, size: int, done: dict[str, Any]) -> None:
 
 
 def million(count: int, workers: int, home: Path) -> None:
-    sizes = write_corpus(home, corpus(count, random.Random(1)), count // 10)
+    sizes = write_corpus(home, corpus(count, random.Random(1)), {"tenth": (0, count // 10), "all": (0, count)})
     took = {}
     for name in ("tenth", "all"):
         done = run_stage(home / name, home / f"out-{name}", "--workers", str(workers))
@@ -195,6 +199,29 @@ def million(count: int, workers: int, home: Path) -> None:
     print(
         f"ten times the documents take {took['all'] / took['tenth']:.1f} times as long: slope {slope:.2f} (1 is linear)"
     )
+
+
+def snapshots(count: int, home: Path) -> None:
+    half = count // 2
+    parts = {"a": (0, half), "b": (half, count), "both": (0, count)}
+    sizes = write_corpus(home, corpus(count, random.Random(3)), parts)
+    for name in parts:
+        options = () if name == "both" else ("--index", str(home / "index"), "--snapshot", name)
+        report(name, *sizes[name], run_stage(home / name, home / f"out-{name}", *options))
+    of = {name: _drops(home / f"out-{name}") for name in parts}
+    restricted = {id: why for id, why in of["both"].items() if id >= f"d{half:08d}"}
+    same = sum(of["b"].get(id) == why for id, why in restricted.items())
+    print(
+        f"of b, dedup of both drops {len(restricted):,}, dedup against the index of a {len(of['b']):,};"
+        f" {same:,} are the same"
+    )
+    size = sum(path.stat().st_size for path in (home / "index").rglob("*") if path.is_file())
+    print(f"the index of both snapshots takes {size / 1e9:.2f} GB")
+
+
+def _drops(out: Path) -> dict[str, tuple[str, str, float]]:
+    columns = (load(out, "dropped")[name].to_pylist() for name in ("id", "drop", "drop_kept_id", "drop_similarity"))
+    return {id: (why, kept, similarity) for id, why, kept, similarity in zip(*columns, strict=True)}
 
 
 def templates(count: int, home: Path) -> None:
@@ -368,7 +395,7 @@ def judge(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("million", "templates", "brute"))
+    parser.add_argument("what", choices=("million", "snapshots", "templates", "brute"))
     parser.add_argument("--documents", type=int)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", help="where to work; by default a temporary folder")
@@ -377,6 +404,8 @@ def main() -> None:
     try:
         if asked.what == "million":
             million(asked.documents or 1_000_000, asked.workers, home)
+        elif asked.what == "snapshots":
+            snapshots(asked.documents or 400_000, home)
         elif asked.what == "templates":
             templates(asked.documents or 50_000, home)
         else:
