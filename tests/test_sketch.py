@@ -145,6 +145,12 @@ def test_digests_tell_texts_apart_but_for_white_space() -> None:
 # Signatures
 
 
+@given(st.integers(1, 300), st.integers(0, 2**32 - 1))
+def test_permutations_are_those_of_datasketch(count: int, seed: int) -> None:
+    sketch = datasketch.MinHash(num_perm=count, seed=seed, scheme="affine32")
+    np.testing.assert_array_equal(minhash.permutations(count, seed), sketch.permutations)
+
+
 def theirs(text: str, width: int, count: int, seed: int) -> Any:
     """Sketch a text with datasketch, its shingles made by the standard library."""
     return sketch_of(shingles_of(text, width), count, seed)

@@ -131,6 +131,8 @@ class Index:
 
     def meet(self, bands: U64) -> tuple[U64, U64, npt.NDArray[np.bool_]]:
         """Give (bands, documents) of all that stand in some bands, and which of these bands are known; each once."""
+        if not self.snapshots:
+            return np.empty(0, np.uint64), np.empty(0, np.uint64), np.zeros(len(bands), np.bool_)
         wanted = np.unique(bands)
         found_bands, found = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
         for at, snapshot in enumerate(self.snapshots):

@@ -7,7 +7,7 @@ in a place with a probability of their Jaccard similarity.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,13 @@ SEED = 1
 
 
 def permutations(count: int, seed: int) -> npt.NDArray[np.uint32]:
-    """Give datasketch's permutations h -> a * h + b modulo 2^32 as (2, count): a, all odd, and b."""
-    import datasketch
+    """Give datasketch's permutations h -> a * h + b modulo 2^32 as (2, count): a, all odd, and b.
 
-    sketch = datasketch.MinHash(num_perm=count, seed=seed, scheme="affine32")
-    return cast("npt.NDArray[np.uint32]", np.ascontiguousarray(sketch.permutations, np.uint32))
+    Drawn as it draws them: to import it takes over a second, in every process.
+    """
+    random = np.random.RandomState(seed)
+    factors = random.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return np.stack([factors, random.randint(0, 1 << 32, count, dtype=np.uint32)])
 
 
 def signatures(

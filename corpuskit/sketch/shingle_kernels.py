@@ -128,25 +128,42 @@ def normalise(data: Any, start: int, stop: int, tables: Any, scratch: Any, units
 
 
 @njit(cache=True, nogil=True)
-def collapse(data: Any, offsets: Any, properties: Any, out: Any, ends: Any) -> None:
-    """Write every text to `out`, its words as they are with one space between; text i ends at ends[i + 1]."""
-    filled = 0
-    for text in range(len(offsets) - 1):
-        at, first, parted = offsets[text], filled, False
-        while at < offsets[text + 1]:
-            char, size = code_point(data, at, offsets[text + 1])
+def collapse(data: Any, offsets: Any, first: int, last: int, properties: Any, out: Any, sizes: Any) -> None:
+    """Write texts first to last to `out`, their words as they are with one space between: sizes[i] bytes of text i.
+
+    Each begins where it began in `data`, counted from the first text; `out` has room for one byte more.
+    """
+    white, one = np.empty(128, np.uint8), np.uint64(1)
+    for code in range(128):
+        white[code] = np.uint8((properties[code] & _WHITE) != 0)
+    for text in range(first, last):
+        at, stop = np.uint64(offsets[text]), np.uint64(offsets[text + 1])
+        begin = filled = np.uint64(offsets[text] - offsets[0])
+        parted = np.uint8(0)
+        while at < stop:
+            byte = data[at]
+            if byte < 128:
+                is_white = white[byte]
+                out[filled] = 32  # without a branch: what does not stay is written over
+                filled += np.uint64(parted & (is_white ^ np.uint8(1)))
+                out[filled] = byte
+                filled += np.uint64(is_white ^ np.uint8(1))
+                parted = is_white & np.uint8(filled > begin)
+                at += one
+                continue
+            char, size = code_point(data, np.int64(at), np.int64(stop))
             if properties[char] & _WHITE:
-                parted = filled > first
+                parted = np.uint8(filled > begin)
             else:
                 if parted:
                     out[filled] = 32
-                    filled += 1
-                    parted = False
-                for byte in range(size):
-                    out[filled] = data[at + byte]
-                    filled += 1
-            at += size
-        ends[text + 1] = filled
+                    filled += one
+                    parted = np.uint8(0)
+                for each in range(size):
+                    out[filled] = data[at + np.uint64(each)]
+                    filled += one
+            at += np.uint64(size)
+        sizes[text] = np.int64(filled - begin)
 
 
 @intrinsic

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from corpuskit.text.kept import kept, source_of
 from corpuskit.text.threads import side_by_side
 from corpuskit.text.unicode import CODE_POINTS, utf8
 
@@ -105,10 +106,12 @@ def digests(texts: pa.Array) -> tuple[bytes, npt.NDArray[np.uint64]]:
     from corpuskit.text.characters import properties
 
     data, offsets = utf8(texts)
-    out = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
-    ends = np.zeros(len(texts) + 1, np.int64)
-    shingle_kernels.collapse(data, offsets, properties(), out, ends)
-    collapsed = (out[start:stop].data for start, stop in itertools.pairwise(ends.tolist()))
+    out, sizes = np.empty(int(offsets[-1] - offsets[0]) + 1, np.uint8), np.zeros(len(texts), np.int64)
+    table = properties()
+    side_by_side(lambda first, last: shingle_kernels.collapse(data, offsets, first, last, table, out, sizes), offsets)
+    starts = offsets[:-1] - offsets[0]
+    bounds = zip(starts.tolist(), (starts + sizes).tolist(), strict=True)
+    collapsed = (out.data[start:stop] for start, stop in bounds)
     found = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in collapsed)
     plain = (data[start:stop].data for start, stop in itertools.pairwise(offsets.tolist()))
     return found, np.array([xxhash.xxh3_64_intdigest(text) for text in plain], np.uint64)
@@ -147,8 +150,14 @@ def byte_tables(*, digits: bool = False) -> tuple[npt.NDArray[Any], ...]:
 
 
 @functools.lru_cache(maxsize=1)
-def _table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+def _table() -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Give for every code point its kind, and what is written for it: pool[starts[code]:starts[code + 1]]."""
+    version = f"{unicodedata.unidata_version} {CODE_POINTS} ".encode() + source_of(__file__)
+    arrays = kept("shingles", version, _made)
+    return arrays["kinds"], arrays["starts"], arrays["pool"]
+
+
+def _made() -> dict[str, npt.NDArray[Any]]:
     unspaced = np.zeros(CODE_POINTS, np.bool_)
     for first, last in UNSPACED:
         unspaced[first : last + 1] = True
@@ -163,7 +172,7 @@ def _table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[
         kinds[code], lengths[code + 1] = kind, len(letters)
         written.append(letters)
     pool = np.frombuffer(b"".join(written), np.uint8)
-    return kinds, np.cumsum(lengths, dtype=np.int32), pool
+    return {"kinds": kinds, "starts": np.cumsum(lengths, dtype=np.int32), "pool": pool}
 
 
 def _fate(char: str) -> tuple[int, bytes]:

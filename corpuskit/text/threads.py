@@ -12,7 +12,7 @@ import numpy.typing as npt
 #: How many threads a process may use; the pool of processes sets it so that all together use the cores once.
 THREADS = "NUMBA_NUM_THREADS"
 _LEAST_BYTES = 1 << 18  # a part of less is not worth a thread
-_PARTS = 4  # for each thread
+_PARTS = 8  # for each thread
 
 
 def side_by_side(part: Callable[[int, int], None], offsets: npt.NDArray[np.int64]) -> None:
