@@ -167,7 +167,9 @@ def test_a_snapshot_that_is_not_there_is_named(snapshots: dict[str, Path], tmp_p
         dedup(snapshots["b"], tmp_path / "b", index=str(tmp_path / "index"), against=["z"])
 
 
-@pytest.mark.parametrize("options", [{"snapshot": "a"}, {"against": ["a"]}, {"index": "x", "snapshot": "../a"}])
+@pytest.mark.parametrize(
+    "options", [{"snapshot": "a"}, {"against": ["a"]}, {"index": "x", "snapshot": "../a"}, {"index": "s3://x"}]
+)
 def test_names_without_an_index_or_with_a_path_are_refused(options: dict[str, Any], tmp_path: Path) -> None:
     docs = write_docs(tmp_path / "docs", [{"id": "a", "text": "b"}])
     with pytest.raises(UsageError):

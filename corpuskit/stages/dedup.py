@@ -29,6 +29,7 @@ once and whole. Dedup of B against the index of A drops of B what dedup of both 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -123,6 +124,10 @@ class Options:
             )
         if self.snapshot is not None:
             indexes.check_name(self.snapshot)
+        if self.index is not None and "://" in self.index:
+            raise UsageError(
+                "--index", f"{self.index} is no local folder", "an index is mapped into memory: copy it here"
+            )
         if self.index is None and (self.snapshot or self.against):
             raise UsageError("dedup", "`snapshot` and `against` are names in an index", "give --index DIR too")
 
@@ -170,7 +175,8 @@ def settle(options: Options, keys: list[str]) -> Options:
         wanted = [each for each in seen if each.partition("@")[0] in there]
     else:
         wanted = [indexes.token(options.index, name) for name in there]
-    settled = replace(options, snapshot=own, against=tuple(sorted(wanted)))
+    # Workers of a cluster may work in another folder.
+    settled = replace(options, snapshot=own, against=tuple(sorted(wanted)), index=os.path.abspath(options.index))
     settled.earlier()  # refuses other settings before anything runs
     return settled
 
