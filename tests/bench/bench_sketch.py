@@ -11,7 +11,7 @@ to the signature, the best of --rounds turns in which all take part (what distur
 * datasketch and rensa get the cheapest shingles that Python makes: text.lower().split(), joined by fives. Less work
   than corpuskit's, in their favour. datasketch by update_batch, with sha1 (its default) and with xxh32; rensa by
   RMinHash.update, the full matrix, never its sampled variants. On every n-th document, for time's sake
-* datatrove's MinhashDedupSignature as shipped (14 x 9 bands, 5 words, its English word splitter), files and all, on
+* datatrove's MinhashDedupSignature as shipped (14 x 8 bands, 5 words, its English word splitter), files and all, on
   300 documents
 
 --peers names the Python of an environment that has rensa and datatrove[processing]; without, they are left out.
