@@ -51,7 +51,7 @@ from corpuskit.tokens.columns import lists
 ROW_BITS = 40
 _LARGEST = 10  # clusters that the manifest names
 # Measured; see `_needs`.
-_BASE_BYTES, _DOCUMENT_BYTES, _BAND_BYTES, _SET_BYTES = 600_000_000, 400, 100, 0.75
+_BASE_BYTES, _DOCUMENT_BYTES, _BAND_BYTES, _SET_BYTES = 1_200_000_000, 300, 80, 0.75
 
 #: One row for each band of a document, and one for its exact text.
 BANDS = pa.schema([pa.field("band", pa.uint64(), nullable=False), pa.field("document", pa.uint64(), nullable=False)])
@@ -394,11 +394,11 @@ def foresee(options: Options, documents: int | None, size: int | None) -> list[s
 
 
 def _needs(shape: lsh.Shape, documents: int, size: int, *, indexed: bool) -> str:
-    """Estimate memory and disk for so many documents in so many bytes; measured by tests/bench/bench_dedup.py."""
+    """Estimate memory (of two workers together) and disk; measured by tests/bench/bench_dedup.py."""
     bands = documents * (shape.bands + 1)
     work = size * _SET_BYTES + bands * 2 * 16
     memory = _BASE_BYTES + documents * _DOCUMENT_BYTES + bands * _BAND_BYTES
-    words = f"{documents:,} documents, {_in_words(size)}: up to {_in_words(memory)} of memory if all are candidates"
+    words = f"{documents:,} documents, {_in_words(size)}: up to {_in_words(memory)} of memory with two workers"
     disk = f"{_in_words(work + size)} of disk while it runs, at most {_in_words(size)} of which stay"
     more = f"; at most {_in_words(size * _SET_BYTES + bands * 12)} more in the index" if indexed else ""
     return f"{words}; {disk}{more}"
