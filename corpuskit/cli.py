@@ -91,6 +91,31 @@ class _Commands(click.Group):
         return found
 
 
+class _StageCommand(click.Command):
+    """Lets several paths follow one flag, once the arguments are complete: `IN OUT --against FILE FILE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        options = [param for param in self.params if isinstance(param, click.Option)]
+        of_flag = {flag: option for option in options for flag in (*option.opts, *option.secondary_opts)}
+        arguments = [param for param in self.params if isinstance(param, click.Argument)]
+        fixed = all(argument.nargs == 1 for argument in arguments)
+        out: list[str] = []
+        bare, taken, repeating = 0, False, ""
+        for word in args:
+            option = of_flag.get(word.partition("=")[0])
+            if option is not None:
+                taken = not option.is_flag and "=" not in word
+                repeating = word if taken and option.multiple and fixed else ""
+            elif taken:
+                taken = False
+            elif repeating and bare >= len(arguments):
+                out.append(repeating)
+            else:
+                bare, repeating = bare + 1, ""
+            out.append(word)
+        return super().parse_args(ctx, out)
+
+
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": _ENOUGH_WIDTH}
 
 
@@ -174,7 +199,15 @@ def _stage_command(words: str) -> click.Command:
         if each.flag:
             flag = "--" + each.name.replace("_", "-")
             required = not each.optional
-            params.append(click.Option([flag, "in_" + each.name], metavar="PATH", required=required, help=each.help))
+            params.append(
+                click.Option(
+                    [flag, "in_" + each.name],
+                    metavar="PATH..." if each.many else "PATH",
+                    required=required,
+                    multiple=each.many,
+                    help=each.help,
+                )
+            )
     params += [_click_option(spec) for spec in specs(stage.options)]
     if _streams(stage):
         params.append(
@@ -187,7 +220,7 @@ def _stage_command(words: str) -> click.Command:
             )
         )
     params += _execution()
-    return click.Command(
+    return _StageCommand(
         words.split(" ")[-1],
         params=params,
         help=_help(words, stage),
@@ -301,12 +334,28 @@ def plan(recipe: str, root: str | None, settings: tuple[str, ...], until: str | 
     metavar="SIGNAL=VALUE",
     help="Say what `clean` would keep with another bound on a stored signal (also >=, <=); repeatable.",
 )
+@click.option("--clusters", is_flag=True, help="Print the largest clusters of `dedup`, with a sample each.")
+@click.option("--cluster", metavar="ID", help="Print the documents of the cluster that this one is in.")
+@click.option("--html", is_flag=True, help="PATH is an HTML file: print its blocks, kept and dropped, with why.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(path: str, rows: int | None, dropped: bool, thresholds: tuple[str, ...], as_json: bool) -> None:
+def show(path: str, rows: int | None, thresholds: tuple[str, ...], **how: Any) -> None:
     """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run."""
     from corpuskit.commands import show_lines
 
-    for line in show_lines(path, rows, thresholds, dropped=dropped, as_json=as_json):
+    for line in show_lines(path, rows, thresholds, **how):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--remove", metavar="SNAPSHOT", help="Remove this snapshot.")
+@click.option("--check", is_flag=True, help="Recompute the hash of every file; exits with 65 where one does not hold.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def index(folder: str, remove: str | None, check: bool, as_json: bool) -> None:
+    """List the snapshots that `dedup --index DIR` remembers, or remove one."""
+    from corpuskit.commands import index_lines
+
+    for line in index_lines(folder, remove, check=check, as_json=as_json):
         click.echo(line)
 
 

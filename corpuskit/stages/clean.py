@@ -52,6 +52,7 @@ from corpuskit.text.unicode import not_utf8
 if TYPE_CHECKING:
     from corpuskit.lm.perplexity import Perplexity
     from corpuskit.text.blocklist import Blocklist
+    from corpuskit.text.repair import Repair
 
 #: What a language must score to be believed against what the source says, and to be kept by --language.
 SURE_SCORE = 0.5
@@ -133,6 +134,8 @@ def _measured(
         straight_quotes=options.straight_quotes,
     )
     texts = repair.repair_column(batch.column("text"), how)
+    if "title" in batch.schema.names:
+        batch = schema.with_column(batch, "title", _titles(batch.column("title"), how))
     named = language.identify(texts)
     spoken = _language(batch, named)
     lines = presets.LINES.get(options.preset) if options.edit_lines is None else None
@@ -152,6 +155,14 @@ def _measured(
     for name, values in {**found, **{_PII + kind: counts for kind, counts in counted.items()}}.items():
         batch = schema.with_column(batch, name, values)
     return batch, {name: batch.column(name) for name in batch.schema.names if name in _JUDGED}
+
+
+def _titles(titles: pa.Array, how: Repair) -> pa.Array:
+    """Repair titles as texts are, each in one line. What is null stays so."""
+    from corpuskit.text.repair import repair_column
+
+    fixed = pc.utf8_trim_whitespace(pc.replace_substring_regex(repair_column(titles, how), r"\s*\n\s*", " "))
+    return pc.if_else(pc.is_valid(titles), fixed, None).cast(pa.string())
 
 
 def _language(batch: pa.RecordBatch, named: object) -> pa.Array:

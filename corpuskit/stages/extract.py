@@ -29,11 +29,13 @@ files have too, with the file's name in front), else the file's name and the row
 Columns that a document does not have are kept together as JSON in `extra`. Undecodable bytes become U+FFFD; `extra`
 tells how many.
 
-The main text of HTML keeps headings, lists, tables, code and line breaks as readable text; title, language and date are
-what the page says of itself, where it says nothing the date is the capture's. By default it is found by Resiliparse's
-rules (Bevendorff et al. 2018). `--html trafilatura` (Barbaresi 2021, an extra) agrees better with what people marked as
-the main text of articles (F1 .92 against .86), worse with whole pages (.70 against .88), at a quarter of the speed:
-`tests/bench/bench_html.py` measures both.
+The main text of HTML keeps headings, lists, tables, code and line breaks as readable text; title, language, date and
+author are what the page says of itself, where it says nothing the date is the capture's. `corpuskit`, the default,
+parts a page into blocks and has boosted trees judge each; `html_confidence` is the F1 that it expects of the whole,
+which `clean --threshold html_confidence>=0.5` can ask for. `--html-fallback trafilatura` (Barbaresi 2021, an extra) has
+pages below that read by Trafilatura. `--html resiliparse` (Bevendorff et al. 2018) and `--html trafilatura` use these
+libraries throughout. `corpuskit show --html PAGE` shows what is kept of a page; docs/extraction.md tells how good and
+fast they are.
 """
 
 from __future__ import annotations
