@@ -177,6 +177,47 @@ def bombs(size: int) -> Iterator[tuple[str, bytes]]:
     yield "signs without spaces", b"<p>" + "漢".encode() * (size // 3)
 
 
+def endings() -> Iterator[bytes]:
+    """Give pages that end inside of a tag, a reference or a sign."""
+    for tag in _TAGS:
+        for page in (b"<", b"</", b"x<", b"<p>x</p><", b"<svg><", b"<pre>x<", b"<table><tr><td>x<"):
+            for end in (
+                b"",
+                b" ",
+                b"/",
+                b" a",
+                b" a=",
+                b' a="',
+                b" a='b",
+                b" class=b",
+                b" class='b",
+                b" hidden",
+                b">",
+                b"/>",
+            ):
+                yield page + tag + end
+    for end in (
+        b"&",
+        b"&#",
+        b"&#x",
+        b"&#6",
+        b"&am",
+        b"&amp",
+        b"<",
+        b"</",
+        b"<!",
+        b"<!-",
+        b"<!--",
+        b"<!-->",
+        b"<?",
+        b"\xc3",
+        b"\xe2\x80",
+        b"\xf0\x9f",
+    ):
+        for start in (b"", b"x", b"<p>x ", b"<title>", b"<script>", b"<pre>"):
+            yield start + end
+
+
 def _extract() -> Callable[[bytes], str]:
     from corpuskit.text.html import html_to_text
 
@@ -213,6 +254,11 @@ def fuzz(pages: int, seed: int) -> str | None:
 def explode(size: int) -> str | None:
     """Extract each bomb at a quarter of the size and at the whole; give which one takes more than linear time."""
     extract = _extract()
+    for page in endings():
+        try:
+            extract(page)
+        except Exception as error:
+            return f"{page!r}: {type(error).__name__}: {error}"
     small = dict(bombs(size // 4))
     for name, page in bombs(size):
         print(f"bomb {name!r}", flush=True)

@@ -219,7 +219,7 @@ def _start_tag(
         elif tag == _SCRIPT and holds(data, at, end, 108, 100, 43):  # ld+json
             _mark(JSON, end, closed, marks, state)
         return behind(data, closed, size) if closed < size else size
-    if flags & SKIP and data[max(at, end - 2)] == _SLASH:
+    if flags & SKIP and at < end and data[max(at, end - 2)] == _SLASH:
         return end  # an empty tag of XML, <svg/>, holds nothing
     if skipping:
         _within_skipped(tag, flags, state)
