@@ -119,6 +119,25 @@ def test_a_threshold_that_makes_no_sense_is_a_mistake(word: str, problem: str) -
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("signal", "hint"),
+    [
+        ("perplexity", "give --perplexity-model"),
+        ("removed_chars", "give --edit-lines"),
+        ("html_confidence", "`extract` gives it, for web pages"),
+    ],
+)
+def test_a_bound_on_what_is_not_measured_is_a_mistake(signal: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"the documents have no `{signal}`; {hint}"):
+        reason("five words of the text", preset="none", threshold=(f"{signal}>=1",))
+
+
+def test_pages_that_the_extractor_is_unsure_of_can_be_dropped() -> None:
+    batch = docs("one text", "another text", html_confidence=[0.9, 0.2])
+    (out,) = clean(iter([batch]), Options(preset="none", threshold=("html_confidence>=0.5",)))
+    assert out.column("drop").to_pylist() == [None, "too_low"]
+
+
 def test_every_reason_is_explained() -> None:
     assert {rule.reason for rules in presets.PRESETS.values() for rule in rules} <= set(STAGE.reasons)
 

@@ -32,7 +32,7 @@ domains and URLs, or a folder of the UT1 lists. What was dropped says its figure
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpuskit import schema
+from corpuskit.errors import UsageError
 from corpuskit.options import option
 from corpuskit.stage import Batches, Input, Stage, Step, Table, warn
 from corpuskit.text import presets, thresholds
@@ -57,6 +58,12 @@ if TYPE_CHECKING:
 #: What a language must score to be believed against what the source says, and to be kept by --language.
 SURE_SCORE = 0.5
 _PII = "pii_"
+#: What gives the signals that not all documents have.
+_WHERE_FROM = {
+    "perplexity": "give --perplexity-model",
+    "removed_chars": "give --edit-lines",
+    "html_confidence": "`extract` gives it, for web pages",
+}
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,7 @@ def clean(
     for batch in docs:
         undecodable = not_utf8(batch.column("text"))
         batch, found = _measured(batch, options, model)
+        _need(rules, found)
         reasons, details = presets.judge(found, rules, batch.column("language"))
         for row, why in _first(batch, blocked, wanted).items():
             reasons[row], details[row] = why
@@ -119,6 +127,14 @@ def clean(
                 errors[row] = "not_utf8"
             batch = schema.with_column(batch, schema.ERROR, pa.array(errors, pa.string()))
         yield schema.mark(batch, reasons, detail=pa.array(details, pa.string()))
+
+
+def _need(rules: Sequence[presets.Rule], found: Mapping[str, pa.Array]) -> None:
+    """Refuse a bound on what is not measured here. Raises UsageError."""
+    missing = next((rule.signal for rule in rules if rule.signal not in found), None)
+    if missing is not None:
+        how = _WHERE_FROM.get(missing, "choose another signal")
+        raise UsageError("--threshold", f"the documents have no `{missing}`", how)
 
 
 def _measured(
