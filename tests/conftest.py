@@ -40,7 +40,7 @@ def corpuskit(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 def shell(command: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run a shell line in which `corpuskit` is this environment's."""
     prelude = f'corpuskit() {{ "{sys.executable}" -m corpuskit "$@"; }}; '
-    return subprocess.run(["bash", "-c", prelude + command], capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(["bash", "-c", prelude + command], capture_output=True, text=True, timeout=280, **options)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.fixture(scope="session")

@@ -275,6 +275,8 @@ def test_extract_carries_what_the_web_sets_tell_into_every_document(tmp_path: Pa
         "language": "en",
         "license": "ODC-By-1.0",
         "date": "2013-05-18T07:24:24Z",
+        "author": None,
+        "html_confidence": None,
         "extra": '{"language_score":0.9}',
     }
     shown = json.loads(corpuskit("show", tmp_path / "docs", "--json").out)
