@@ -42,7 +42,7 @@ _PARAMETERS = {
 _GOLD_WEIGHT = 3.0
 #: What pages of other kinds count: crawls are mostly articles, and documentation by one generator is all alike.
 _OTHER_SHARE = 0.3
-_BARE_EVERY = 10  # one page in so many is also learned without what stands around its text
+_BARE_EVERY = 4  # one page in so many is also learned without what stands around its text
 _BARE_TAGS = ("p", "h1", "h2", "h3", "li", "td", "pre", "blockquote", "div")
 
 
@@ -315,7 +315,7 @@ def read_pages(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 
 def prepared(rows: Iterable[dict[str, Any]]) -> Iterator[Page]:
-    """Prepare pages, and of every tenth one its text alone too."""
+    """Prepare pages, and of every fourth one its text alone too."""
     for row in rows:
         page = prepare(row)
         if page is None:
