@@ -115,6 +115,9 @@ def _text(page: bytes) -> str:
 
 
 def safe(extract: Extract, page: bytes) -> str:
+    """Give what a library finds; it may raise, ours may not."""
+    if not getattr(extract, "may_raise", True):
+        return extract(page)
     try:
         return extract(page)
     except Exception:  # a library's; an extractor that raises gives an empty text
@@ -136,10 +139,15 @@ def ours(model: Any = None) -> Extract:
 
     from corpuskit.text.html import html_to_text, judge_kernels, tags
 
-    if model is None:
-        return lambda page: html_to_text(page).text
     tables = tags.tables()
-    return lambda page: judge_kernels.extract(np.frombuffer(page, np.uint8), tables, model)[0].tobytes().decode()
+
+    def extract(page: bytes) -> str:
+        if model is None:
+            return html_to_text(page).text
+        return judge_kernels.extract(np.frombuffer(page, np.uint8), tables, model, False)[0].tobytes().decode()
+
+    extract.may_raise = False  # type: ignore[attr-defined]
+    return extract
 
 
 def trained(pages: Sequence[Any], seed: int = 0) -> Any:
