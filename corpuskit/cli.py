@@ -301,12 +301,65 @@ def plan(recipe: str, root: str | None, settings: tuple[str, ...], until: str | 
     metavar="SIGNAL=VALUE",
     help="Say what `clean` would keep with another bound on a stored signal (also >=, <=); repeatable.",
 )
+@click.option("--context", metavar="TEXT", help="Of an n-gram model: print what most probably follows this text too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(path: str, rows: int | None, dropped: bool, thresholds: tuple[str, ...], as_json: bool) -> None:
-    """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run."""
+def show(
+    path: str, rows: int | None, dropped: bool, thresholds: tuple[str, ...], context: str | None, as_json: bool
+) -> None:
+    """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run.
+
+    Of an n-gram model, or an ARPA file: grams and discounts of each order, size, and what follows a context.
+    """
     from corpuskit.commands import show_lines
 
-    for line in show_lines(path, rows, thresholds, dropped=dropped, as_json=as_json):
+    for line in show_lines(path, rows, thresholds, context, dropped=dropped, as_json=as_json):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--prompt", default="", help="The text to go on from  [default: the start of a document]")
+@click.option("--tokens", type=click.IntRange(min=1), default=100, show_default=True, help="Write at most so many.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Below 1 keeps to what is likely; 0 takes the likeliest.",
+)
+@click.option("--top-k", type=click.IntRange(min=1), help="Draw from the K likeliest tokens only.")
+@click.option(
+    "--top-p",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Draw from the fewest tokens that have this probability together.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds, equal text.")
+@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="So many texts.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="For a Transformer.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
+def generate(
+    model: str,
+    prompt: str,
+    tokens: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float,
+    seed: int,
+    samples: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Let a model write: an n-gram model, a Transformer, or an ARPA file.
+
+    A text ends with the model's end mark, or after --tokens.
+    """
+    from corpuskit.lm.sampling import Sampling
+    from corpuskit.model_text import generate_lines
+
+    how = Sampling(temperature, top_k, top_p)
+    for line in generate_lines(model, prompt, tokens, how, seed, samples, device, as_json=as_json):
         click.echo(line)
 
 

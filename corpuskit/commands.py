@@ -135,10 +135,19 @@ def plan_lines(
 
 
 def show_lines(
-    path: str, rows: int | None, thresholds: Sequence[str], *, dropped: bool, as_json: bool
+    path: str, rows: int | None, thresholds: Sequence[str], context: str | None, *, dropped: bool, as_json: bool
 ) -> Iterator[str]:
     """Show a dataset or a run; with `thresholds`, what `clean` would keep with other bounds."""
-    if not dataset.is_dataset(path):
+    from corpuskit import model_text
+
+    model = (
+        None if dataset.is_dataset(path) and not _holds_model(path) else model_text.summary(path, context, rows or 10)
+    )
+    if context is not None and model is None:
+        raise UsageError("show", f"--context: {path} is no n-gram model", "leave it out")
+    if model is not None and not dataset.is_dataset(path):
+        yield from [json.dumps(model)] if as_json else model_text.lines(model)
+    elif not dataset.is_dataset(path):
         if as_json:
             yield json.dumps({"datasets": {each: show.summary(each) for each in datasets_below(path)}})
         else:
@@ -149,13 +158,19 @@ def show_lines(
         answer = WhatIf.of(path, thresholds)
         yield from [json.dumps(answer.summary())] if as_json else answer.lines()
     elif as_json:
-        yield json.dumps(show.summary(path))
+        yield json.dumps({**show.summary(path), **({} if model is None else {"model": model})})
     else:
         yield from show.dataset_lines(path)
+        if model is not None:
+            yield from model_text.lines(model)
         if dropped:
             yield from show.drop_lines(path, rows if rows is not None else 3)
         elif rows:
             yield from show.row_lines(path, rows)
+
+
+def _holds_model(path: str) -> bool:
+    return "model" in dataset.read_manifest(path).artifacts
 
 
 def _takes_rows(wanted: Input) -> bool:
