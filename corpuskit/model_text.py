@@ -153,7 +153,7 @@ def summary(path: str, context: str | None, count: int) -> dict[str, Any] | None
 
 def lines(told: dict[str, Any]) -> Iterator[str]:
     """Say the same for a person."""
-    yield f"model:     {told['order']}-gram of {told['input']}, {told['smoothing']}, {told['bytes']:,} bytes"
+    yield f"n-gram:    {told['order']}-gram of {told['input']}, {told['smoothing']}, {told['bytes']:,} bytes"
     for at, grams in enumerate(told["grams"]):
         discounts = told["discounts"]
         tail = "   D " + "  ".join(f"{each:.6g}" for each in discounts[at]) if discounts else ""

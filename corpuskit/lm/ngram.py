@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -160,12 +160,13 @@ def save(
 ) -> None:
     """Write a model into the folder `out`; `words` makes it one of words, a `tokenizer` folder is copied."""
     levels, bases = estimate.levels, first_nodes(estimate.grams, vocab_size)
-    _write(out / "tokens.npy", [level.tokens for level in levels], np.uint32)
-    _write(out / "probs.npy", [level.probs for level in levels], np.float64)
+    release = estimate.work.release
+    _write(out / "tokens.npy", [level.tokens for level in levels], release)
+    _write(out / "probs.npy", [level.probs for level in levels], release)
     children = [level.children[:-1] for level in levels[:-1]]
     last = np.zeros(1, np.uint32)
-    _write(out / "children.npy", [*children, last], np.uint32, [*bases[2:-1], bases[-1]])
-    _write(out / "backoffs.npy", [level.backoffs for level in levels[:-1]], np.float64)
+    _write(out / "children.npy", [*children, last], release, [*bases[2:-1], bases[-1]])
+    _write(out / "backoffs.npy", [np.empty(0), *(level.backoffs for level in levels[:-1])], release)
     np.save(out / "unigrams.npy", levels[0].counts, allow_pickle=False)
     if words is not None:
         (out / "words.txt").write_bytes(b"".join(word + b"\n" for word in words))
@@ -188,15 +189,22 @@ def save(
     (out / "model.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def _write(file: Path, parts: Sequence[npt.NDArray[Any]], kind: Any, plus: Sequence[int] | None = None) -> None:
+def _write(
+    file: Path,
+    parts: Sequence[npt.NDArray[Any]],
+    release: Callable[[], None],
+    plus: Sequence[int] | None = None,
+) -> None:
     """Write arrays one behind the other as one .npy file; `plus` is added to each."""
+    kind = parts[-1].dtype
     with open(file, "wb") as target:
-        header = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": (sum(map(len, parts)),)}
+        header = {"descr": kind.str, "fortran_order": False, "shape": (sum(map(len, parts)),)}
         np.lib.format.write_array_header_1_0(target, header)
         for at, part in enumerate(parts):
             for start in range(0, len(part), _CHUNK):
                 chunk = part[start : start + _CHUNK]
-                (chunk + np.uint32(plus[at]) if plus is not None else chunk).astype(kind, copy=False).tofile(target)
+                (chunk if plus is None else chunk + np.uint32(plus[at])).tofile(target)
+                release()
 
 
 def load(path: Path) -> NgramModel:

@@ -51,6 +51,7 @@ class Estimate(NamedTuple):
     discounts: Floats
     fallback_orders: tuple[int, ...]
     types: int  # as lmplz counts them: with `<s>` and `<unk>`; a unigram is mixed with 1 / (types - 1)
+    work: Work  # whose files hold the levels
 
 
 def estimate(
@@ -94,6 +95,7 @@ def estimate(
                 "give more text, a lower --order, or --discount-fallback",
             )
     del stream
+    work.release()
     closed = types is not None
     types = types if types is not None else grams[0]
     taken = {"kneser-ney": discounts, "witten-bell": np.tile(_ONE, (order + 1, 1))}.get(smoothing.kind)
@@ -106,7 +108,7 @@ def estimate(
     if thresholds:
         _drop(levels, work)
         grams = (grams[0], *(len(level.tokens) for level in levels[1:]))
-    return Estimate(levels, grams, discounts, tuple(failed), types)
+    return Estimate(levels, grams, discounts, tuple(failed), types, work)
 
 
 def _thresholds(smoothing: Smoothing, order: int) -> list[int]:

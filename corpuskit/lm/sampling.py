@@ -14,7 +14,7 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Draw from the `top_k` likeliest, of these the fewest that reach `top_p`; with temperature 0 take the likeliest."""
+    """Draw from the `top_k` likeliest, of these the fewest that reach `top_p`; temperature 0 is the likeliest."""
 
     temperature: float = 1.0
     top_k: int | None = None

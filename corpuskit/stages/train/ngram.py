@@ -46,6 +46,7 @@ class Options:
     )
     interpolate_unigrams: bool = option(True, "Mix unigrams with the uniform distribution.")
     discount_fallback: bool = option(True, "Use discounts 0.5, 1, 1.5 for orders whose own do not exist, as lmplz can.")
+    arpa: bool = option(False, "Write model.arpa too, which KenLM and others read.")
     memory_gb: float | None = option(
         None, "Keep tables in files, and what is sorted at a time within about this.", min=0.001, how=True
     )
@@ -106,6 +107,11 @@ def train(
             words=text.words,
             tokenizer=tokenizer,
         )
+    if options.arpa:
+        from corpuskit.lm import arpa
+
+        status("writing model.arpa")
+        arpa.write(ngram.load(out), out / "model.arpa")
     if estimate.fallback_orders and len(text.tokens):
         orders = ", ".join(map(str, estimate.fallback_orders))
         warn(f"too few distinct counts for the discounts of order {orders}; used 0.5, 1, 1.5")
