@@ -5,7 +5,6 @@ A command's body opens, calls and prints. Everything heavy is imported by the co
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpuskit import __version__, catalog
+from corpuskit import __version__, catalog, exits
 from corpuskit.errors import BadData, CorpuskitError, UsageError
 
 if TYPE_CHECKING:
@@ -89,6 +88,31 @@ class _Commands(click.Group):
             elif family == self._prefix and member:
                 found.append(member)
         return found
+
+
+class _StageCommand(click.Command):
+    """Lets several paths follow one flag, once the arguments are complete: `IN OUT --against FILE FILE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        options = [param for param in self.params if isinstance(param, click.Option)]
+        of_flag = {flag: option for option in options for flag in (*option.opts, *option.secondary_opts)}
+        arguments = [param for param in self.params if isinstance(param, click.Argument)]
+        fixed = all(argument.nargs == 1 for argument in arguments)
+        out: list[str] = []
+        bare, taken, repeating = 0, False, ""
+        for word in args:
+            option = of_flag.get(word.partition("=")[0])
+            if option is not None:
+                taken = not option.is_flag and "=" not in word
+                repeating = word if taken and option.multiple and fixed else ""
+            elif taken:
+                taken = False
+            elif repeating and bare >= len(arguments):
+                out.append(repeating)
+            else:
+                bare, repeating = bare + 1, ""
+            out.append(word)
+        return super().parse_args(ctx, out)
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": _ENOUGH_WIDTH}
@@ -174,7 +198,15 @@ def _stage_command(words: str) -> click.Command:
         if each.flag:
             flag = "--" + each.name.replace("_", "-")
             required = not each.optional
-            params.append(click.Option([flag, "in_" + each.name], metavar="PATH", required=required, help=each.help))
+            params.append(
+                click.Option(
+                    [flag, "in_" + each.name],
+                    metavar="PATH..." if each.many else "PATH",
+                    required=required,
+                    multiple=each.many,
+                    help=each.help,
+                )
+            )
     params += [_click_option(spec) for spec in specs(stage.options)]
     if _streams(stage):
         params.append(
@@ -187,7 +219,7 @@ def _stage_command(words: str) -> click.Command:
             )
         )
     params += _execution()
-    return click.Command(
+    return _StageCommand(
         words.split(" ")[-1],
         params=params,
         help=_help(words, stage),
@@ -301,18 +333,19 @@ def plan(recipe: str, root: str | None, settings: tuple[str, ...], until: str | 
     metavar="SIGNAL=VALUE",
     help="Say what `clean` would keep with another bound on a stored signal (also >=, <=); repeatable.",
 )
+@click.option("--clusters", is_flag=True, help="Print the largest clusters of `dedup`, with a sample each.")
+@click.option("--cluster", metavar="ID", help="Print the documents of the cluster that this one is in.")
+@click.option("--html", is_flag=True, help="PATH is an HTML file: print its blocks, kept and dropped, with why.")
 @click.option("--context", metavar="TEXT", help="Of an n-gram model: print what most probably follows this text too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(
-    path: str, rows: int | None, dropped: bool, thresholds: tuple[str, ...], context: str | None, as_json: bool
-) -> None:
+def show(path: str, rows: int | None, thresholds: tuple[str, ...], **how: Any) -> None:
     """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run.
 
     Of an n-gram model, or an ARPA file: grams and discounts of each order, size, and what follows a context.
     """
     from corpuskit.commands import show_lines
 
-    for line in show_lines(path, rows, thresholds, context, dropped=dropped, as_json=as_json):
+    for line in show_lines(path, rows, thresholds, **how):
         click.echo(line)
 
 
@@ -320,46 +353,31 @@ def show(
 @click.argument("model")
 @click.option("--prompt", default="", help="The text to go on from  [default: the start of a document]")
 @click.option("--tokens", type=click.IntRange(min=1), default=100, show_default=True, help="Write at most so many.")
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    help="Below 1 keeps to what is likely; 0 takes the likeliest.",
-)
+@click.option("--temperature", type=click.FloatRange(min=0), default=1.0, help="0 takes the likeliest  [default: 1]")
 @click.option("--top-k", type=click.IntRange(min=1), help="Draw from the K likeliest tokens only.")
-@click.option(
-    "--top-p",
-    type=click.FloatRange(min=0, max=1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Draw from the fewest tokens that have this probability together.",
-)
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="And from the fewest of this p.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds, equal text.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="So many texts.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="For a Transformer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
-def generate(
-    model: str,
-    prompt: str,
-    tokens: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float,
-    seed: int,
-    samples: int,
-    device: str,
-    as_json: bool,
-) -> None:
-    """Let a model write: an n-gram model, a Transformer, or an ARPA file.
-
-    A text ends with the model's end mark, or after --tokens.
-    """
-    from corpuskit.lm.sampling import Sampling
+def generate(model: str, prompt: str, **how: Any) -> None:
+    """Let a model write: an n-gram model, a Transformer, or an ARPA file; to its end mark, or for --tokens."""
     from corpuskit.model_text import generate_lines
 
-    how = Sampling(temperature, top_k, top_p)
-    for line in generate_lines(model, prompt, tokens, how, seed, samples, device, as_json=as_json):
+    for line in generate_lines(model, prompt, **how):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--remove", metavar="SNAPSHOT", help="Remove this snapshot.")
+@click.option("--check", is_flag=True, help="Recompute the hash of every file; exits with 65 where one does not hold.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def index(folder: str, remove: str | None, check: bool, as_json: bool) -> None:
+    """List the snapshots that `dedup --index DIR` remembers, or remove one."""
+    from corpuskit.commands import index_lines
+
+    for line in index_lines(folder, remove, check=check, as_json=as_json):
         click.echo(line)
 
 
@@ -400,49 +418,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except CorpuskitError as error:
-        return _fail(str(error), error.exit_code)
+        return exits.fail(str(error), error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 2
     except click.UsageError as error:
-        return _fail(_usage(error), 2)
+        return exits.fail(_usage(error), 2)
     except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
+        return exits.fail(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted; the same command goes on from here", 130)
+        return exits.fail("interrupted; the same command goes on from here", 130)
     except (_PipeClosed, BrokenPipeError):
-        return _pipe_closed()
+        return exits.pipe_closed()
     except OSError as error:
-        return _fail(*_of_system(error))
-
-
-def _of_system(error: OSError) -> tuple[str, int]:
-    """Say what the operating system refused, and give the exit code: 66 for what is read, 74 for what is written."""
-    where = str(error.filename or "input or output")
-    reading = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
-    return (
-        f"{where}: {error.strerror or error}; check the path, its permissions and the free space",
-        66 if reading else 74,
-    )
-
-
-def _pipe_closed() -> int:
-    """Leave quietly: what is left in stdout's buffer has nowhere to go, and Python would say so on its way out."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
+        return exits.fail(*exits.of_system(error))
 
 
 def _usage(error: click.UsageError) -> str:
     where = error.ctx.command_path if error.ctx else "corpuskit"
     return f"{where}: {error.format_message().rstrip('.')}; see `{where} --help`"
-
-
-def _fail(message: str, code: int) -> int:
-    terminal = sys.stderr.isatty()
-    start = "\r\x1b[K" if terminal else ""
-    word = "\x1b[31merror:\x1b[0m" if terminal and "NO_COLOR" not in os.environ else "error:"
-    print(f"{start}{word} {message}", file=sys.stderr)
-    return code
 
 
 def _terminated(number: int, frame: Any) -> None:

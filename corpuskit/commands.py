@@ -9,15 +9,16 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from corpuskit import catalog, dataset, show, streams
-from corpuskit.errors import UsageError
+from corpuskit import catalog, dataset, model_text, show, streams
+from corpuskit.errors import BadData, UsageError
 from corpuskit.executors import make_executor
 from corpuskit.lean import spare_pandas
 from corpuskit.network import Network
 from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
-from corpuskit.plan import plan_stage, state
+from corpuskit.plan import StagePlan, foresight, plan_stage, state
 from corpuskit.progress import Progress
 from corpuskit.recipe import plan_recipe, read_recipe
+from corpuskit.show_clusters import figure_lines
 from corpuskit.stage import Input
 from corpuskit.task import TaskReport
 from corpuskit.verify import datasets_below
@@ -65,6 +66,7 @@ def run_one(
             ]
         plan = plan_stage(words, given, bound, folder)
         progress.events = bool(how["json"])
+        _foretell(progress, plan)
         with make_executor(how["executor"], workers=how["workers"], ray_address=how["ray_address"]) as executor:
             outcome = run_stage(plan, executor, watch=_watch(progress), overwrite=how["overwrite"])
         _tell(progress, outcome)
@@ -89,7 +91,14 @@ def run_recipe(
     plans = plan_recipe(recipe, until=until)
     done: list[Outcome] = []
     with make_executor(how["executor"], workers=how["workers"], ray_address=how["ray_address"]) as executor:
-        for outcome in run_all(plans, executor, watch=_watch(progress), overwrite=how["overwrite"]):
+        running = run_all(
+            plans,
+            executor,
+            watch=_watch(progress),
+            overwrite=how["overwrite"],
+            before=lambda plan: _foretell(progress, plan),
+        )
+        for outcome in running:
             _tell(progress, outcome)
             done.append(outcome)
     skipped = sum(outcome.state == "done" for outcome in done)
@@ -124,7 +133,7 @@ def plan_lines(
             "out": each.out,
             "key": each.key,
         }
-        rows.append(row)
+        rows.append({**row, "foresight": foresight(each) if now != "done" else []})
     if as_json:
         yield json.dumps(rows)
         return
@@ -132,20 +141,30 @@ def plan_lines(
     for row in rows:
         flow = f"{', '.join(map(str, row['inputs'])) or 'no input'} -> {row['out']}"
         yield f"{row['name']!s:<{wide}}  {row['action']:<8}  {row['why']}; {flow}"
+        yield from (f"{'':<{wide}}  {line}" for line in row["foresight"])
 
 
 def show_lines(
-    path: str, rows: int | None, thresholds: Sequence[str], context: str | None, *, dropped: bool, as_json: bool
+    path: str,
+    rows: int | None,
+    thresholds: Sequence[str],
+    *,
+    dropped: bool,
+    as_json: bool,
+    clusters: bool = False,
+    cluster: str | None = None,
+    html: bool = False,
+    context: str | None = None,
 ) -> Iterator[str]:
-    """Show a dataset or a run; with `thresholds`, what `clean` would keep with other bounds."""
-    from corpuskit import model_text
+    """Show a dataset, run, model or page; with `thresholds`, what `clean` would keep with other bounds; clusters."""
+    model = None if html else _model_of(path, context, rows)
+    if html:
+        from corpuskit.show_html import page_lines
 
-    model = (
-        None if dataset.is_dataset(path) and not _holds_model(path) else model_text.summary(path, context, rows or 10)
-    )
-    if context is not None and model is None:
-        raise UsageError("show", f"--context: {path} is no n-gram model", "leave it out")
-    if model is not None and not dataset.is_dataset(path):
+        yield from page_lines(path, as_json=as_json)
+    elif clusters or cluster is not None:
+        yield from _cluster_lines(path, rows, cluster, as_json=as_json)
+    elif model is not None and not dataset.is_dataset(path):
         yield from [json.dumps(model)] if as_json else model_text.lines(model)
     elif not dataset.is_dataset(path):
         if as_json:
@@ -161,6 +180,7 @@ def show_lines(
         yield json.dumps({**show.summary(path), **({} if model is None else {"model": model})})
     else:
         yield from show.dataset_lines(path)
+        yield from figure_lines(dataset.read_manifest(path))
         if model is not None:
             yield from model_text.lines(model)
         if dropped:
@@ -169,8 +189,36 @@ def show_lines(
             yield from show.row_lines(path, rows)
 
 
-def _holds_model(path: str) -> bool:
-    return "model" in dataset.read_manifest(path).artifacts
+def _model_of(path: str, context: str | None, rows: int | None) -> dict[str, Any] | None:
+    """Describe an n-gram model; None where the path is none."""
+    other = dataset.is_dataset(path) and "model" not in dataset.read_manifest(path).artifacts
+    found = None if other else model_text.summary(path, context, rows or 10)
+    if context is not None and found is None:
+        raise UsageError("show", f"--context: {path} is no n-gram model", "leave it out")
+    return found
+
+
+def _cluster_lines(path: str, rows: int | None, id: str | None, *, as_json: bool) -> Iterator[str]:
+    from corpuskit import show_clusters
+
+    if as_json:
+        yield json.dumps(show_clusters.largest(path) if id is None else show_clusters.cluster(path, id))
+    elif id is None:
+        yield from show_clusters.largest_lines(path)
+    else:
+        yield from show_clusters.cluster_lines(path, id, rows)
+
+
+def index_lines(folder: str, remove: str | None, *, check: bool, as_json: bool) -> Iterator[str]:
+    """List the snapshots of an index of `dedup`, or remove one. Raises BadData where one is damaged."""
+    from corpuskit import show_clusters
+    from corpuskit.sketch import index
+
+    if remove is not None:
+        index.remove(folder, remove)
+    if check and (wrong := [line for name in index.names(folder) for line in index.damage(folder, name)]):
+        raise BadData(folder, f"{', '.join(wrong)}: not what was written", "remove the snapshot and add it anew")
+    yield from show_clusters.index_lines(folder, as_json=as_json)
 
 
 def _takes_rows(wanted: Input) -> bool:
@@ -184,6 +232,12 @@ def _report_lines(path: str, *, as_json: bool) -> Iterator[str]:
         yield json.dumps(report)
     else:
         yield from show.verdict_lines([report])
+
+
+def _foretell(progress: Progress, plan: StagePlan) -> None:
+    if state(plan)[0] != "done":
+        for line in foresight(plan):
+            progress.line(f"{plan.name}: {line}")
 
 
 def _watch(progress: Progress) -> Watch:

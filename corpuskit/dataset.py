@@ -114,6 +114,7 @@ class Manifest(msgspec.Struct, frozen=True):
     unit: str
     tasks: list[Ledger]
     lineage: list[Ancestor]
+    figures: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET  # what the stage found out about all of it
 
     @property
     def main(self) -> str:

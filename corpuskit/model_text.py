@@ -105,9 +105,20 @@ def _by_tokenizer(
 
 
 def generate_lines(
-    path: str, prompt: str, tokens: int, how: Sampling, seed: int, samples: int, device: str, *, as_json: bool
+    path: str,
+    prompt: str,
+    *,
+    tokens: int = 100,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    seed: int = 0,
+    samples: int = 1,
+    device: str = "auto",
+    as_json: bool = False,
 ) -> Iterator[str]:
     """Give texts that go on from the prompt, one after the other; sample i has the seed `seed` + i."""
+    how = Sampling(temperature, top_k, top_p)
     writer = open_writer(path, device)
     start = writer.encode(prompt)
     for at in range(samples):

@@ -8,6 +8,9 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from corpuskit import dataset, storage
 from corpuskit.dataset import MARKED, Ancestor, Artifact, Ledger, Manifest, Shard
@@ -59,13 +62,22 @@ def run_stage(plan: StagePlan, executor: Executor, *, watch: Watch | None = None
 
 
 def run_all(
-    plans: Sequence[StagePlan], executor: Executor, *, watch: Watch | None = None, overwrite: bool = False
+    plans: Sequence[StagePlan],
+    executor: Executor,
+    *,
+    watch: Watch | None = None,
+    overwrite: bool = False,
+    before: Callable[[StagePlan], None] = lambda plan: None,
 ) -> Iterator[Outcome]:
-    """Run planned stages in order. Output folders and extras of all of them are checked before anything starts."""
+    """Run planned stages in order, each after a call of `before`.
+
+    Output folders and extras of all of them are checked before anything starts.
+    """
     for plan in plans:
         if check_out(plan, overwrite=overwrite) != "done":
             check_extra(plan)
     for plan in plans:
+        before(plan)
         yield run_stage(plan, executor, watch=watch, overwrite=overwrite)
 
 
@@ -219,7 +231,16 @@ def _manifest(
         unit="tokens" if _unit_column(plan) else "files" if files else "rows",
         tasks=tasks,
         lineage=_lineage(plan),
+        figures=_figures(done),
     )
+
+
+def _figures(done: Sequence[tuple[list[Task], list[TaskReport]]]) -> dict[str, Any] | msgspec.UnsetType:
+    found: dict[str, Any] = {}
+    for _, reports in done:
+        for report in reports:
+            found.update(report.figures)
+    return found or msgspec.UNSET
 
 
 def _ledger(plan: StagePlan, done: Sequence[tuple[list[Task], list[TaskReport]]]) -> tuple[Ledger, list[Ledger]]:

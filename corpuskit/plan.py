@@ -91,6 +91,9 @@ def plan_stage(
             raise UsageError(
                 name, f"{out} is both `{each.name}` and the output", "choose another folder for the output"
             )
+    if stage.settle is not None:
+        keys = [source.key for many in sources.values() for source in many]
+        options = plain(stage.settle(build(stage.options, options, name), keys))
     plan = StagePlan(name, words, stage, options, sources, out)
     for step in stage.steps:
         for param, hint in wants(step).items():
@@ -194,6 +197,23 @@ def check_extra(plan: StagePlan) -> None:
                 metadata.version(name)
             except metadata.PackageNotFoundError:
                 raise missing_extra(plan.name, name, plan.stage.extra) from None
+
+
+def foresight(plan: StagePlan) -> list[str]:
+    """Say what a person should know before the stage starts."""
+    if plan.stage.foresee is None:
+        return []
+    found = []
+    for each in plan.stage.inputs:
+        for source in plan.sources[each.name]:
+            manifest = dataset.read_manifest(source.path) if dataset.is_dataset(source.path) else None
+            name = next((name for name in each.artifacts if manifest is not None and name in manifest.artifacts), None)
+            found.append(manifest.artifacts[name] if manifest is not None and name is not None else None)
+    there = [artifact for artifact in found if artifact is not None]
+    known = len(there) == len(found)  # else an earlier stage is still to make one
+    rows, size = (sum(each.rows for each in there), sum(each.bytes for each in there)) if known else (None, None)
+    options = build(plan.stage.options, plan.options, plan.name)
+    return plan.stage.foresee(options, rows, size)
 
 
 def work_folder(plan: StagePlan) -> str:

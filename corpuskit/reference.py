@@ -41,7 +41,7 @@ def usage(words: str, stage: Stage) -> str:
     parts.append("OUT" if stage.prints is None else "[OUT]")
     for each in stage.inputs:
         if each.flag:
-            flag = f"--{each.name.replace('_', '-')} PATH"
+            flag = f"--{each.name.replace('_', '-')} PATH" + ("..." if each.many else "")
             parts.append(f"[{flag}]" if each.optional else flag)
     return " ".join(parts)
 

@@ -37,6 +37,7 @@ def summary(path: str) -> dict[str, Any]:
             for name, each in manifest.artifacts.items()
         },
         "lineage": [{"stage": each.stage, "key": each.key} for each in manifest.lineage],
+        **({"figures": manifest.figures} if isinstance(manifest.figures, dict) else {}),
     }
 
 
@@ -73,7 +74,7 @@ def _about_lines(artifact: Artifact) -> Iterator[str]:
         words = [about.pop(key, "") for key in ("date", "license", "url")]
         more = [f"{key} {value}" for key, value in about.items() if key != "source"]
         yield f"           {shard.file}: " + ", ".join(
-            _printable(word) for word in (human_bytes(shard.bytes), *words, *more) if word
+            printable(word) for word in (human_bytes(shard.bytes), *words, *more) if word
         )
     if len(told) > _MOST_FILES:
         yield f"           and {len(told) - _MOST_FILES:,} more: see manifest.json"
@@ -96,7 +97,7 @@ def row_lines(path: str, count: int) -> Iterator[str]:
         for batch in dataset.read_stream(file) if left else ():
             for row in batch.slice(0, left).to_pylist():
                 yield ""
-                yield from _row(row)
+                yield from row_lines_of(row)
             left -= min(left, batch.num_rows)
             if not left:
                 break
@@ -120,7 +121,7 @@ def drop_lines(path: str, per_reason: int) -> Iterator[str]:
             yield f"{name}: {reason}, {len(samples[reason]):,} of {total:,}"
             for _, file, at in sorted(samples[reason]):
                 yield ""
-                yield from _row(_row_at(file, at))
+                yield from row_lines_of(_row_at(file, at))
 
 
 def _samples(files: Sequence[str], column: str, per_reason: int) -> dict[str, list[tuple[int, str, int]]]:
@@ -154,7 +155,8 @@ def _row_at(file: str, at: int) -> dict[str, Any]:
     return {}
 
 
-def _row(row: Mapping[str, Any]) -> Iterator[str]:
+def row_lines_of(row: Mapping[str, Any]) -> Iterator[str]:
+    """Print a row, its long texts cut, without the columns that are null."""
     wide = max(map(len, row), default=0)
     for name, value in row.items():
         if value is None:
@@ -164,10 +166,10 @@ def _row(row: Mapping[str, Any]) -> Iterator[str]:
         else:
             text = value if isinstance(value, str) else json.dumps(value)
         short = text if len(text) <= _TEXT_CHARS else f"{text[:_TEXT_CHARS]} ... ({len(text):,} characters)"
-        yield f"{name:>{wide}}: " + _printable(short).replace("\n", "\n" + " " * (wide + 2))
+        yield f"{name:>{wide}}: " + printable(short).replace("\n", "\n" + " " * (wide + 2))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace what is not printable: text of the web may hold escape sequences that would reprogram the terminal."""
     return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
@@ -210,7 +212,7 @@ def run_lines(root: str) -> Iterator[str]:
         name = storage.join(path).rsplit("/", 1)[-1]
         for at, chunk in enumerate(_wrapped(reasons)):
             rows.append((name + unit, *(f"{n:,}" for n in numbers), chunk) if at == 0 else ("", "", "", "", "", chunk))
-    yield from _columns(rows, left={0, 5})
+    yield from columns_of(rows, left={0, 5})
     reports = [
         json.loads(storage.read_bytes(storage.join(path, "report.json")))
         for path, manifest in manifests.items()
@@ -245,7 +247,7 @@ def verdict_lines(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 f"{report.get('tokens', 0):,}",
             )
         )
-    yield from _columns(rows, left={0})
+    yield from columns_of(rows, left={0})
 
 
 def _number(value: float | None, digits: int = 4) -> str:
@@ -268,7 +270,8 @@ def _wrapped(words: Sequence[str], width: int = 60) -> list[str]:
     return lines
 
 
-def _columns(rows: Sequence[Sequence[str]], left: set[int]) -> Iterator[str]:
+def columns_of(rows: Sequence[Sequence[str]], left: set[int]) -> Iterator[str]:
+    """Draw a table; the columns `left` begin at their left, the others end at their right."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     for row in rows:
         cells = [

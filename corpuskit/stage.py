@@ -79,6 +79,16 @@ Yield = pa.RecordBatch | tuple[str, pa.RecordBatch] | Written
 Cut = Callable[[Sequence[OneFile], Any], Sequence[Sequence[OneFile]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a step has found out about its output as a whole, JSON-ready: the manifest's `figures`.
+
+    Must hang on the input and the options alone. Those of several tasks are merged, the later wins.
+    """
+
+    values: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class Table:
     """A table that a step writes.
@@ -146,7 +156,9 @@ class Stage:
     `reasons` says what each drop and error reason means; an undeclared one fails the run. Raise `version` when the
     output changes: it is part of the key. `extra` is the pip extra without which it cannot run, which
     is looked for before anything runs; `some_extra` one that only some inputs need. `prints` is a JSON file of the
-    output that the command prints, which makes OUT optional.
+    output that the command prints, which makes OUT optional. `settle` has the last word on the options when the keys of
+    the inputs are known: what it says decides the key. `foresee` gets the options and, where they are known, the rows
+    and bytes of the input, and gives the lines that a person should read before the stage starts.
     """
 
     options: type
@@ -157,6 +169,8 @@ class Stage:
     extra: str | None = None
     some_extra: str | None = None
     prints: str | None = None
+    settle: Callable[[Any, list[str]], Any] | None = None
+    foresee: Callable[[Any, int | None, int | None], list[str]] | None = None
 
 
 def group(sizes: Sequence[int]) -> list[list[int]]:

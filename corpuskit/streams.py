@@ -18,7 +18,7 @@ from corpuskit.errors import BadData, UsageError
 from corpuskit.plan import Made, Source, cut, final_artifacts, plan_stage
 from corpuskit.schema import DOCS
 from corpuskit.shardfile import ShardWriter
-from corpuskit.stage import Input, Stage, Table, Written
+from corpuskit.stage import Figures, Input, Stage, Table, Written
 from corpuskit.tally import Tally, split_marked
 from corpuskit.task import run_into
 
@@ -45,6 +45,9 @@ class StdoutOutput:
 
     def keep(self, written: Written) -> None:
         """Take note of a file: none goes to a stream."""
+
+    def note(self, figures: Figures) -> None:
+        """Take note of figures: a stream has no manifest."""
 
     def finish(self) -> None:
         """Leave the end to the last task."""

@@ -22,7 +22,7 @@ from corpuskit.dataset import MARKED, Ledger, Shard, empty_batch, read_bucket, r
 from corpuskit.errors import BadData, CorpuskitError, Unavailable
 from corpuskit.options import build
 from corpuskit.shardfile import ExchangeWriter, ShardWriter
-from corpuskit.stage import Files, OneFile, Stage, Step, Table, Written
+from corpuskit.stage import Figures, Files, OneFile, Stage, Step, Table, Written
 from corpuskit.tally import Tally, split_marked
 
 #: Names that a step gives to what it has not finished: these stay behind.
@@ -67,6 +67,7 @@ class TaskReport(msgspec.Struct, frozen=True):
     ledger: Ledger
     warnings: list[str]
     seconds: float
+    figures: dict[str, Any] = {}
 
     @property
     def rows(self) -> int:
@@ -93,6 +94,7 @@ def execute(task: Task) -> TaskReport:
         output.ledger,
         warnings,
         time.perf_counter() - started,
+        output.figures,
     )
     storage.write_bytes(task.report_path, msgspec.json.encode(report))
     return report
@@ -113,6 +115,10 @@ class Output(Protocol):
         """Take what is known of a file that the step has left."""
         ...
 
+    def note(self, figures: Figures) -> None:
+        """Take what the step has found out about its output."""
+        ...
+
     def finish(self) -> None:
         """Take the end of the step."""
         ...
@@ -128,6 +134,8 @@ def run_into(task: Task, output: Output) -> None:
             for each in _flow(step, options, arguments):
                 if isinstance(each, Written):
                     output.keep(each)
+                elif isinstance(each, Figures):
+                    output.note(each)
                 else:
                     output.write(*each)
         output.finish()
@@ -154,13 +162,15 @@ def files_folder(task: Task, artifact: str, report: TaskReport) -> str:
     return f"{artifact}-{task.index:05d}" if artifact not in report.columns else ""
 
 
-def _flow(step: Step, options: Any, arguments: Mapping[str, Any]) -> Iterator[tuple[str, pa.RecordBatch] | Written]:
+def _flow(
+    step: Step, options: Any, arguments: Mapping[str, Any]
+) -> Iterator[tuple[str, pa.RecordBatch] | Written | Figures]:
     """Call a step and give what it yields, batches as (artifact, batch)."""
     wanted = inspect.signature(step.run).parameters
     out = step.run(**{name: value for name, value in {**arguments, "options": options}.items() if name in wanted})
     first = next((name for name, what in step.writes.items() if isinstance(what, Table)), "")
     for each in out if isinstance(out, Iterator) else ():
-        if isinstance(each, Written):
+        if isinstance(each, Written | Figures):
             yield each
             continue
         artifact, batch = each if isinstance(each, tuple) else (first, each)
@@ -187,6 +197,7 @@ class _Output:
         self.files = 0
         self.out: Path | None = None
         self._known: dict[str, Written] = {}
+        self.figures: dict[str, Any] = {}
 
     def __enter__(self) -> _Output:
         return self
@@ -216,6 +227,9 @@ class _Output:
                 self._task.stage, f"tells of `{written.name}`, which it did not write", "this is a fault of the stage"
             )
         self._known[written.name] = written
+
+    def note(self, figures: Figures) -> None:
+        self.figures.update(figures.values)
 
     def _writer(self, artifact: str, table: Table | None) -> ShardWriter | ExchangeWriter:
         if artifact not in self._writers:

@@ -311,6 +311,33 @@ def test_rows_do_not_depend_on_batches(preset: str) -> None:
     assert one.combine_chunks().equals(many.combine_chunks())
 
 
+@pytest.mark.parametrize(
+    ("title", "repaired"),
+    [
+        ("schÃ¶n", "schön"),
+        ("e\u0301te\u0301", "été"),
+        ("a\x00b\x7f c", "ab c"),
+        ("one\r\n two\n", "one two"),
+        ("as it is", "as it is"),
+        (None, None),
+        ("", ""),
+    ],
+)
+def test_a_title_is_repaired_as_its_text_is(title: str | None, repaired: str | None) -> None:
+    batch = rows_to_batch([{"id": "1", "text": FINE, "title": title}], DOCS)
+    out = cleaned(batch, preset="none")
+    assert out["title"].to_pylist() == [repaired]
+    assert cleaned(out, preset="none")["title"].to_pylist() == [repaired]
+
+
+def test_a_title_that_is_no_utf8_is_no_error() -> None:
+    data = pa.py_buffer(b"a\xff")
+    bad = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(np.array([0, 2], np.int32)), data])
+    batch = docs(FINE)
+    out = cleaned(batch.set_column(batch.schema.get_field_index("title"), DOCS.field("title"), bad), preset="none")
+    assert out["title"].to_pylist() == ["a\ufffd"]
+
+
 def test_inputs_are_left_as_they_were() -> None:
     batch = docs("schÃ¶n")
     before = batch.to_pylist()

@@ -53,7 +53,7 @@ def run(
         edges += list(dedup.pair(iter(part), options))
     random.Random(buckets).shuffle(edges)
     found = list(dedup.cluster(cast(Whole, pa.Table.from_batches(edges)), sketches, options))
-    duplicates = cast(Whole, pa.Table.from_batches(found))
+    duplicates = cast(Whole, pa.Table.from_batches([each for each in found if isinstance(each, pa.RecordBatch)]))
     out: list[Row] = []
     for shard, piece in enumerate(pieces):
         for batch in dedup.keep(cut(piece, batch_rows), duplicates, options, shard):

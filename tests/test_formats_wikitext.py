@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpuskit.text.wikitext import Site, WikitextError, wikitext_to_text
+from corpuskit.text.wikitext import Site, WikitextError, tables, wikitext_to_text
 
 SITE = Site("de", {"Datei": 6, "Kategorie": 14, "Wikipedia": 4, "": 0})
 CASES = sorted((Path(__file__).parent / "cases" / "wikitext").glob("*.txt"))
@@ -116,3 +117,73 @@ def test_time_grows_with_the_size_of_a_hostile_page(unit: str) -> None:
     seconds(1_000)
     small = min(seconds(20_000) for _ in range(3))
     assert min(seconds(160_000) for _ in range(2)) < 8 * 3 * small + 0.02
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "shown"),
+    [
+        (
+            "fr",
+            "au début du {{XXe siècle}}, du {{IIIe siècle av. J.-C.}}",
+            "au début du XXe siècle, du IIIe siècle av. J.-C.",
+        ),
+        ("fr", "écoles{{etc.}} et {{1re}} éd.", "écoles etc. et 1re éd."),
+        ("es", "unos 45{{esd}}km", "unos 45 km"),
+        ("en", "Berlin ({{IPA|de|bɛʁˈliːn|lang}})", "Berlin ([bɛʁˈliːn])"),
+        (
+            "uk",
+            "Він ({{н}} {{ДН|29|02|1924}} — {{ДС|||2003}}) {{не перекладено|є=a|треба=б}}",
+            "Він (нар. 29.02.1924 — 2003) б",
+        ),
+        ("vi", "chữ ({{hn|hn=𥔦化}}), {{Lang-vi|Anh}}, {{Tính đến|2014|lc=y}}", "chữ (𥔦化), Anh, Tính đến 2014"),
+        ("sr", "град -{Abgeordnetenhaus}- ({{јез-нем|Berlin}})", "град Abgeordnetenhaus (Berlin)"),
+        ("ca", "de {{unitat|5|km}} i {{romanes|XX}}", "de 5 km i XX"),
+    ],
+)
+def test_a_wiki_has_templates_of_its_own(language: str, source: str, shown: str) -> None:
+    assert wikitext_to_text(source, Site(language)) == shown
+
+
+def read_program(program: str, given: list[str]) -> str:
+    """Read a program of templates.txt anew: its groups, then its arguments."""
+    marks = re.compile(r"\$[\^_]?(?:\{([^}]+)\}|([\d-]))|\$[*,](?:\{[^}]*\})?")
+
+    def shown(found: re.Match[str]) -> str:
+        if found[0][1] in "*,":
+            names = re.findall(r"[^{}|]+", found[0][2:]) or [str(i) for i in range(1, len(given) + 1)]
+            return (", " if found[0][1] == "," else "").join(filter(None, (argument(name) for name in names)))
+        names = found[1].split("|") if found[1] else [found[2]]
+        return next(filter(None, (argument(name) for name in names)), "")
+
+    def argument(name: str) -> str:
+        if name == "-":
+            return given[-1] if given else ""
+        return given[int(name) - 1] if name.isdigit() and int(name) <= len(given) else ""
+
+    program = program.replace("$$", "\x7f")
+    program = re.sub(r"\[\[(.*?)\]\]", lambda m: m[1] if marks.sub(shown, m[1]) != marks.sub("", m[1]) else "", program)
+    if marks.search(program) and marks.sub(shown, program) == marks.sub("", program):
+        return ""
+    return marks.sub(shown, program).replace("\x7f", "$")
+
+
+def test_every_row_of_the_template_table_shows_what_it_says() -> None:
+    languages = {language for section, _, _ in tables._lines() for language in section.split()}
+    checked = 0
+    for language in sorted(languages - {"ranges", "units", "subunits", "countries"}):
+        rows = [row for row in tables.lines_for(language) if row[0] not in ("ranges", "units", "subunits", "countries")]
+        programs = {name: program for _, program, names in rows for name in names}
+        site = Site(language)
+        for _, _, name in ((0, 0, name) for row in rows if language in row[0].split() for name in row[2]):
+            bare, slash, count = name.rpartition("/")
+            counted = bool(slash and bare and count.isdigit())
+            given = list("vwxyzabcd"[: int(count) if counted else 6])
+            if programs[name].endswith("()") or programs.get(bare) == "drop()" or set(name) & set("*{}[]=|!"):
+                continue
+            if not counted and f"{name}/{len(given)}" in programs:
+                continue
+            text = wikitext_to_text("m {{" + "|".join([bare if counted else name, *given]) + "}} n", site)
+            wanted = read_program(programs[name], given)
+            assert text.replace("\n", " ").split() == f"m {wanted} n".split(), (language, name)
+            checked += 1
+    assert checked > 900

@@ -32,7 +32,20 @@ FLOORS = {
         "verify",
         "streams",
     ],
-    5: ["progress", "show", "model_text", "what_if", "reference", "commands", "cli", "__main__", "__init__"],
+    5: [
+        "progress",
+        "exits",
+        "show",
+        "model_text",
+        "show_clusters",
+        "show_html",
+        "what_if",
+        "reference",
+        "commands",
+        "cli",
+        "__main__",
+        "__init__",
+    ],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 FILES = sorted(HOME.rglob("*.py"))

@@ -83,6 +83,21 @@ def test_each_language_of_a_mixed_page_has_its_share() -> None:
     assert share == pytest.approx(1 - (len(ENGLISH) + 1) / len(page))
 
 
+def test_lines_spread_over_a_long_page_tell_what_all_of_its_lines_would() -> None:
+    page = "\n".join([GERMAN, GERMAN, ENGLISH, GERMAN] * 60)
+    assert len(page) > 4 * language.JUDGED_BYTES
+    ((label, score, share),) = identify(page)
+    assert label == "de"
+    assert score > 0.9
+    assert share == pytest.approx(1 - (len(ENGLISH) + 1) / (len(GERMAN) * 3 + len(ENGLISH) + 4), abs=0.15)
+
+
+def test_a_foreign_tail_of_a_long_page_is_seen() -> None:
+    page = "\n".join([ENGLISH] * 100 + [RUSSIAN] * 100)
+    ((_, _, share),) = identify(page)
+    assert 0.4 < share < 0.7
+
+
 def test_short_lines_are_in_the_language_of_the_line_before_them() -> None:
     page = "\n".join([GERMAN, "OK", "see you", GERMAN])
     assert identify(page)[0][2] == 1.0

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import re
 import unicodedata
+from typing import Any
 
 import datasketch
 import numpy as np
@@ -14,11 +15,19 @@ import pytest
 import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 from corpuskit.sketch import bands, clusters, minhash, shingles
 from corpuskit.sketch.cluster_kernels import jaccard
 from corpuskit.sketch.shingle_kernels import xxh32
+from corpuskit.text import threads
 from tests.data import shared
+
+
+@njit
+def hash_part(data: Any, start: int, stop: int) -> Any:
+    return xxh32(data, start, stop)
+
 
 TEXTS = st.one_of(
     st.text(max_size=60),
@@ -90,7 +99,8 @@ def test_shingles_of_79_languages_are_the_hashed_runs_of_normalised_units() -> N
 @settings(deadline=None)
 @given(st.binary(max_size=70))
 def test_xxh32_is_that_of_xxhash(data: bytes) -> None:
-    assert int(xxh32(np.frombuffer(b"ab" + data, np.uint8), 2, 2 + len(data))) == xxhash.xxh32_intdigest(data)
+    padded = np.frombuffer(b"ab" + data + b"12345678", np.uint8)
+    assert int(hash_part(padded, 2, 2 + len(data))) == xxhash.xxh32_intdigest(data)
 
 
 @pytest.mark.parametrize(
@@ -135,27 +145,121 @@ def test_digests_tell_texts_apart_but_for_white_space() -> None:
 # Signatures
 
 
+@given(st.integers(1, 300), st.integers(0, 2**32 - 1))
+def test_permutations_are_those_of_datasketch(count: int, seed: int) -> None:
+    sketch = datasketch.MinHash(num_perm=count, seed=seed, scheme="affine32")
+    np.testing.assert_array_equal(minhash.permutations(count, seed), sketch.permutations)
+
+
+def theirs(text: str, width: int, count: int, seed: int) -> Any:
+    """Sketch a text with datasketch, its shingles made by the standard library."""
+    return sketch_of(shingles_of(text, width), count, seed)
+
+
+def shingles_of(text: str, width: int) -> list[bytes]:
+    parts = units(text)
+    return [" ".join(parts[at : at + width]).encode() for at in range(len(parts) - width + 1)]
+
+
+def sketch_of(made: list[bytes], count: int, seed: int) -> Any:
+    sketch = datasketch.MinHash(num_perm=count, seed=seed, hashfunc=xxhash.xxh32_intdigest, scheme="affine32")
+    if made:
+        sketch.update_batch(made)
+    return sketch.hashvalues
+
+
 @settings(deadline=None, max_examples=200)
-@given(st.lists(TEXTS, max_size=3), st.integers(0, 2**32 - 1), st.sampled_from([1, 7, 112, 128]))
-def test_signatures_are_those_of_datasketch(texts: list[str], seed: int, count: int) -> None:
-    values, offsets = shingles.shingles(pa.array(texts, pa.string()), 2)
-    ours = minhash.signatures(values, offsets, minhash.permutations(count, seed))
-    for text, signature in zip(texts, ours, strict=True):
-        parts = units(text)
-        theirs = datasketch.MinHash(num_perm=count, seed=seed, hashfunc=xxhash.xxh32_intdigest, scheme="affine32")
-        for at in range(len(parts) - 1):
-            theirs.update(" ".join(parts[at : at + 2]).encode())
-        np.testing.assert_array_equal(signature, theirs.hashvalues)
+@given(
+    st.lists(TEXTS, max_size=3),
+    st.integers(1, 6),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 7, 64, 112, 128, 256]),
+)
+def test_signatures_are_those_of_datasketch(texts: list[str], width: int, seed: int, count: int) -> None:
+    ours = shingles.sketch(pa.array(texts, pa.string()), width, minhash.permutations(count, seed))
+    for text, signature in zip(texts, ours.signatures, strict=True):
+        np.testing.assert_array_equal(signature, theirs(text, width, count, seed))
 
 
-def test_signatures_of_real_articles_are_those_of_datasketch(articles: list[str]) -> None:
-    values, offsets = shingles.shingles(pa.array(articles), 5)
-    ours = minhash.signatures(values, offsets, minhash.permutations(112, 1))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "word",
+        "one two three four five",
+        "😀 𝔸𝔹 \U00020000\U00030000 𐐀𐐁 𝟙𝟚 " * 9,
+        "a\udcffb c\ud800 d\udfff e f".encode("utf-8", "replace").decode(),
+        "x" * 1_000_000 + " y z a b " + "é" * 500_000,
+        "7" * 1_000_000 + " 8 9 a b c",
+    ],
+    ids=["empty", "one word", "one shingle", "astral", "surrogates", "words of 1 MB", "a number of 1 MB"],
+)
+def test_signatures_of_odd_texts_are_those_of_datasketch(text: str) -> None:
+    made = shingles_of(text, 5)
+    for count in (64, 112, 128, 256):
+        ours = shingles.sketch(pa.array([text]), 5, minhash.permutations(count, 1)).signatures
+        np.testing.assert_array_equal(ours[0], sketch_of(made, count, 1))
+
+
+def test_signatures_of_10_000_real_documents_are_those_of_datasketch(articles: list[str]) -> None:
+    files = sorted(shared("langid/lingua-sentences").iterdir())
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").split("\n")[:150]]
+    texts = [*articles, *lines][:10_000]
+    assert len(texts) == 10_000
+    made = [shingles_of(text, 3) for text in texts]
+    for count in (64, 112, 128, 256):
+        ours = shingles.sketch(pa.array(texts), 3, minhash.permutations(count, 1)).signatures
+        for each, signature in zip(made, ours, strict=True):
+            np.testing.assert_array_equal(signature, sketch_of(each, count, 1))
+
+
+@pytest.mark.parametrize("count", [64, 112, 128, 256])
+def test_signatures_of_real_articles_are_those_of_datasketch(articles: list[str], count: int) -> None:
+    ours = shingles.sketch(pa.array(articles), 5, minhash.permutations(count, 1)).signatures
     for at in range(0, len(articles), 9):
-        parts = shingles.normalised(articles[at]).split(" ")
-        theirs = datasketch.MinHash(num_perm=112, seed=1, hashfunc=xxhash.xxh32_intdigest)
-        theirs.update_batch([" ".join(parts[i : i + 5]).encode() for i in range(len(parts) - 4)])
-        np.testing.assert_array_equal(ours[at], theirs.hashvalues)
+        np.testing.assert_array_equal(ours[at], theirs(articles[at], 5, count, 1))
+
+
+def test_signatures_with_and_without_the_sets_are_the_same(articles: list[str]) -> None:
+    column, permuted = pa.array(articles), minhash.permutations(112, 1)
+    with_sets, without = (shingles.sketch(column, 5, permuted, sets=sets) for sets in (True, False))
+    np.testing.assert_array_equal(with_sets.signatures, without.signatures)
+    np.testing.assert_array_equal(minhash.signatures(with_sets.hashes, with_sets.offsets, permuted), without.signatures)
+
+
+@pytest.mark.parametrize("count", ["1", "2", "3", "7"])
+def test_sketches_are_the_same_for_any_number_of_threads(
+    articles: list[str], count: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["", *articles[:20], "x " * 300_000, "", "", articles[21], ""]
+    expected = shingles.sketch(pa.array(texts), 5, minhash.permutations(16, 1))
+    monkeypatch.setenv(threads.THREADS, count)
+    monkeypatch.setattr(threads, "_LEAST_BYTES", 100)
+    found = shingles.sketch(pa.array(texts), 5, minhash.permutations(16, 1))
+    np.testing.assert_array_equal(found.signatures, expected.signatures)
+    np.testing.assert_array_equal(found.hashes, expected.hashes)
+    np.testing.assert_array_equal(found.offsets, expected.offsets)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 5))
+def test_threads_share_all_texts_and_each_once(sizes: list[int], count: int) -> None:
+    seen: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(threads.THREADS, str(count))
+        patch.setattr(threads, "_LEAST_BYTES", 1)
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        threads.side_by_side(lambda first, last: seen.extend(range(first, last)), offsets)
+    assert sorted(seen) == list(range(len(sizes)))
+
+
+def test_datasketch_takes_our_signatures(articles: list[str]) -> None:
+    ours = shingles.sketch(pa.array(articles[:2]), 5, minhash.permutations(128, 7)).signatures
+    one, two = minhash.to_datasketch(ours, seed=7)
+    other = datasketch.MinHash(num_perm=128, seed=7, hashfunc=xxhash.xxh32_intdigest, scheme="affine32")
+    assert one.jaccard(two) == np.mean(ours[0] == ours[1])
+    other.merge(one)
+    np.testing.assert_array_equal(other.hashvalues, ours[0])
 
 
 def test_agreeing_places_estimate_the_similarity() -> None:
@@ -254,7 +358,7 @@ def test_clusters_are_those_of_a_greedy_search_over_all_pairs(groups: list[froze
 def test_jaccard_is_exact_down_to_the_least_asked_for(one: frozenset[int], two: frozenset[int], least: float) -> None:
     exact = len(one & two) / max(1, len(one | two))
     values = np.array([*sorted(one), *sorted(two)], np.uint32)
-    similarity = jaccard(values, 0, len(one), len(one), len(values), least) if one | two else 0.0
+    similarity = jaccard(values, 0, len(one), values, len(one), len(values), least) if one | two else 0.0
     assert similarity == exact if exact >= least else similarity < least
 
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
+from isal import isal_zlib
+
 _CHUNK_BYTES = 65_536
 _PIECE_BYTES = 1 << 20  # the most that one step decompresses (zstd has no such bound: see _Zstd)
 _XZ_MEMORY_BYTES = 1 << 29
@@ -42,10 +44,10 @@ PROBLEMS = {
 
 
 class _Gzip:
-    """zlib's object with the manners of bz2's."""
+    """ISA-L's object, which inflates at twice zlib's rate, with the manners of bz2's."""
 
     def __init__(self) -> None:
-        self._object = zlib.decompressobj(31)
+        self._object = isal_zlib.decompressobj(31)
         self.needs_input = True
         self.fed = b""  # what the last call was given
 
@@ -347,7 +349,7 @@ def _errors() -> tuple[type[BaseException], ...]:
 
     zstandard = sys.modules.get("zstandard")  # imported only where a zstd file was met
     extra = (zstandard.ZstdError,) if zstandard else ()
-    return (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError, *extra)
+    return (zlib.error, isal_zlib.error, lzma.LZMAError, OSError, ValueError, EOFError, *extra)
 
 
 class _Section(io.RawIOBase):

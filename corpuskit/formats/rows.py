@@ -13,7 +13,7 @@ from corpuskit.formats.document import Origin, Reading, Row, json_text
 from corpuskit.formats.opening import PROBLEMS, ByteStream
 from corpuskit.schema import DOCS
 from corpuskit.text.charset import decode
-from corpuskit.text.html import HtmlError, html_to_text
+from corpuskit.text.html import HtmlError
 
 _FIELDS = frozenset(DOCS.names) - {"id", "text"}
 _TABLE_ROWS = 256  # read at once: rows may be large
@@ -65,7 +65,7 @@ def read_jsonl(stream: ByteStream, origin: Origin, reading: Reading, encoding: s
             line = line.removeprefix(codecs.BOM_UTF8)
         if not line.strip():
             continue
-        values, replaced = _object(line)
+        values, replaced = json_object(line)
         if values is None:
             yield origin.failed(where, "bad_json")
         else:
@@ -82,7 +82,7 @@ def read_table(path: Path, kind: str, origin: Origin, reading: Reading) -> Itera
 
     number = 0
     try:
-        for batch in _batches(path, kind):
+        for batch in table_batches(path, kind):
             if reading.text_column not in batch.schema.names:
                 raise UsageError(
                     f"extract {origin.name}",
@@ -90,7 +90,7 @@ def read_table(path: Path, kind: str, origin: Origin, reading: Reading) -> Itera
                     "name the column of the text by --text-column",
                 )
             for start in range(0, batch.num_rows, _TABLE_ROWS):
-                for values in _plain(batch.slice(start, _TABLE_ROWS)).to_pylist():
+                for values in without_nanoseconds(batch.slice(start, _TABLE_ROWS)).to_pylist():
                     number += 1
                     yield _row(values, f"{origin.name}:{number}", origin, reading, 0)
         if kind == "arrow_stream" and not _ends(path):
@@ -108,19 +108,12 @@ def read_html(stream: ByteStream, origin: Origin, reading: Reading) -> Iterator[
     decoded = decode(data, html=True)
     about = {"charset": decoded.charset, "replaced": decoded.replaced} if decoded.replaced else {}
     try:
-        page = html_to_text(decoded.text, reading.html)
+        fields = reading.page_fields(decoded)
     except HtmlError as error:
         yield origin.failed(origin.name, "nested_too_deep", str(error))
         return
-    yield origin.row(
-        origin.name,
-        page.text,
-        url=origin.about.get("url"),
-        title=page.title,
-        language=page.language,
-        date=page.date,
-        extra=json_text(about),
-    )
+    row = origin.row(origin.name, url=origin.about.get("url"))
+    yield {**row, **fields, "date": fields["date"] or row["date"], "extra": json_text(about)}
     yield from _ending(stream, origin)
 
 
@@ -181,7 +174,7 @@ def _all(stream: ByteStream, max_bytes: int) -> bytes | None:
     return b"".join(pieces)
 
 
-def _object(line: bytes) -> tuple[dict[str, Any] | None, int]:
+def json_object(line: bytes) -> tuple[dict[str, Any] | None, int]:
     """Decode a JSON object; tell how many characters stand for bytes that are no UTF-8. None where it is none."""
     import json
 
@@ -246,7 +239,8 @@ def _well_formed(text: str | None) -> str | None:
     return text
 
 
-def _batches(path: Path, kind: str) -> Iterator[Any]:
+def table_batches(path: Path, kind: str) -> Iterator[Any]:
+    """Give the batches of a Parquet file, an Arrow file or an Arrow stream."""
     import pyarrow as pa
 
     if kind == "parquet":
@@ -264,7 +258,7 @@ def _batches(path: Path, kind: str) -> Iterator[Any]:
                 yield reader.get_batch(at)
 
 
-def _plain(batch: Any) -> Any:
+def without_nanoseconds(batch: Any) -> Any:
     """Give a batch without nanoseconds, which Python's datetimes do not have."""
     import pyarrow as pa
 

@@ -36,8 +36,8 @@ def families(bands: Any, documents: Any, count: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def jaccard(values: Any, one: int, one_stop: int, two: int, two_stop: int, least: float) -> float:
-    """Give the Jaccard similarity of values[one:one_stop] and values[two:two_stop], ascending sets.
+def jaccard(ones: Any, one: int, one_stop: int, twos: Any, two: int, two_stop: int, least: float) -> float:
+    """Give the Jaccard similarity of ones[one:one_stop] and twos[two:two_stop], ascending sets.
 
     Gives 0 as soon as it cannot reach `least`.
     """
@@ -48,7 +48,7 @@ def jaccard(values: Any, one: int, one_stop: int, two: int, two_stop: int, least
         return 0.0
     shared = 0
     while one < one_stop and two < two_stop:
-        if values[one] == values[two]:
+        if ones[one] == twos[two]:
             shared += 1
             one += 1
             two += 1
@@ -56,7 +56,7 @@ def jaccard(values: Any, one: int, one_stop: int, two: int, two_stop: int, least
             missed += 1
             if missed > allowed:
                 return 0.0
-            if values[one] < values[two]:
+            if ones[one] < twos[two]:
                 one += 1
             else:
                 two += 1
@@ -64,34 +64,58 @@ def jaccard(values: Any, one: int, one_stop: int, two: int, two_stop: int, least
 
 
 @njit(cache=True, nogil=True)
-def compare(
-    offsets: Any, bands: Any, shingles: Any, starts: Any, least: float, most: int, found: Any, similar: Any
-) -> None:
-    """Take documents in order: set found[i] to the kept one that document i duplicates, and similar[i].
+def rooms(bands: Any, most: int) -> Any:
+    """Give where each band's kept documents begin: bands 0, 1, ... have room for `most`, or for all in them."""
+    count = 0
+    for each in range(len(bands)):
+        count = max(count, bands[each] + 1)
+    begins = np.zeros(count + 1, np.int64)
+    for each in range(len(bands)):
+        begins[bands[each] + 1] += 1
+    for band in range(count):
+        begins[band + 1] = begins[band] + min(begins[band + 1], most)
+    return begins
 
-    Document i is in bands[offsets[i]:offsets[i + 1]] and has the set shingles[starts[i]:starts[i + 1]]. It is compared
-    with the first `most` documents that stay for those before it in its bands.
+
+@njit(cache=True, nogil=True)
+def compare(
+    first: int,
+    last: int,
+    fixed: int,
+    offsets: Any,
+    bands: Any,
+    begins: Any,
+    filled: Any,
+    slots: Any,
+    shingles: Any,
+    starts: Any,
+    arena: Any,
+    places: Any,
+    sizes: Any,
+    used: int,
+    least: float,
+    compared: Any,
+    found: Any,
+    similar: Any,
+) -> int:
+    """Take documents first to last in order: set found[i] to the kept one that i duplicates, and similar[i].
+
+    Document i is in bands[offsets[i]:offsets[i + 1]] and has the set shingles[starts[i - first]:starts[i - first + 1]].
+    It is compared with the kept documents in the slots of its bands, slots[begins[band]:begins[band] + filled[band]],
+    whose sets are arena[places[j]:places[j] + sizes[j]]. The first `fixed` documents stay. Gives how much of the arena
+    is used.
     """
-    band_count = 0
-    for each in range(len(bands)):
-        band_count = max(band_count, bands[each] + 1)
-    rooms = np.zeros(band_count + 1, np.int64)
-    for each in range(len(bands)):
-        rooms[bands[each] + 1] += 1
-    for band in range(band_count):
-        rooms[band + 1] = rooms[band] + min(rooms[band + 1], most)
-    kept = np.empty(rooms[band_count], np.int64)
-    filled = np.zeros(band_count, np.int64)
-    compared = np.full(len(found), -1, np.int64)
-    for each in range(len(found)):
-        for row in range(offsets[each], offsets[each + 1]):
+    for each in range(first, last):
+        start, stop = starts[each - first], starts[each - first + 1]
+        for row in range(offsets[each], offsets[each + 1] if each >= fixed else offsets[each]):
             band = bands[row]
-            for place in range(rooms[band], rooms[band] + filled[band]):
-                other = kept[place]
+            for place in range(begins[band], begins[band] + filled[band]):
+                other = slots[place]
                 if compared[other] == each:
                     continue
                 compared[other] = each
-                similarity = jaccard(shingles, starts[each], starts[each + 1], starts[other], starts[other + 1], least)
+                at = places[other]
+                similarity = jaccard(shingles, start, stop, arena, at, at + sizes[other], least)
                 if similarity < least or similarity < similar[each]:
                     continue
                 if similarity > similar[each] or other < found[each]:
@@ -99,9 +123,28 @@ def compare(
         # Each band keeps the documents that stand for those in it, so that whoever meets a dropped document is
         # compared with the one that stayed for it.
         stays = each if found[each] < 0 else found[each]
+        if stays == each:
+            places[each], sizes[each] = used, stop - start
+            arena[used : used + stop - start] = shingles[start:stop]
+            used += stop - start
         for row in range(offsets[each], offsets[each + 1]):
             band = bands[row]
-            end = rooms[band] + filled[band]
-            if end < rooms[band + 1] and not np.any(kept[rooms[band] : end] == stays):
-                kept[end] = stays
+            end = begins[band] + filled[band]
+            if end < begins[band + 1] and not np.any(slots[begins[band] : end] == stays):
+                slots[end] = stays
                 filled[band] += 1
+    return used
+
+
+@njit(cache=True, nogil=True)
+def first_of_bands(bands: Any, stays: Any, most: int, taken: Any) -> None:
+    """Mark in `taken`, of the rows of each band in their order, the first `most` with different `stays`."""
+    heads = np.empty(most, np.uint64)
+    known = 0
+    for row in range(len(bands)):
+        if row and bands[row] != bands[row - 1]:
+            known = 0
+        taken[row] = known < most and not np.any(heads[:known] == stays[row])
+        if taken[row]:
+            heads[known] = stays[row]
+            known += 1

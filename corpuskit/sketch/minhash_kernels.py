@@ -7,20 +7,49 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+#: Hashes are padded to a multiple, so that no loop over them has a rest.
+STRIDE = 32
+
+
+@njit(cache=True, nogil=True)
+def mix(hashes: Any, count: int) -> None:
+    """Mix hashes as datasketch does before it permutes (MurmurHash3's finalizer), and pad them with the last one."""
+    for each in range(count):
+        mixed = hashes[each]
+        mixed = np.uint32(np.uint32(mixed ^ (mixed >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+        mixed = np.uint32(np.uint32(mixed ^ (mixed >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+        hashes[each] = np.uint32(mixed ^ (mixed >> np.uint32(16)))
+    if count:
+        for each in range(count, -(-count // STRIDE) * STRIDE):
+            hashes[each] = hashes[count - 1]
+
+
+@njit(cache=True, nogil=True)
+def lower(mixed: Any, count: int, factors: Any, summands: Any, lowest: Any) -> None:
+    """Lower lowest[permutation] to the smallest permuted value of `count` hashes, mixed and padded.
+
+    Permutation by permutation, all hashes side by side: the minimum stays in registers.
+    """
+    padded = -(-count // STRIDE) * STRIDE
+    for place in range(len(factors)):
+        factor, summand, least = factors[place], summands[place], lowest[place]
+        for each in range(padded):
+            least = min(least, np.uint32(np.uint32(factor * mixed[each]) + summand))
+        lowest[place] = least
+
 
 @njit(cache=True, nogil=True)
 def minimums(hashes: Any, offsets: Any, factors: Any, summands: Any, out: Any) -> None:
     """Lower out[set, permutation] to the smallest permuted hash of the set."""
+    longest = 0
     for row in range(len(offsets) - 1):
-        lowest = out[row]
-        for each in range(offsets[row], offsets[row + 1]):
-            mixed = hashes[each]  # MurmurHash3's finalizer, as datasketch does before it permutes
-            mixed = np.uint32(np.uint32(mixed ^ (mixed >> np.uint32(16))) * np.uint32(0x85EBCA6B))
-            mixed = np.uint32(np.uint32(mixed ^ (mixed >> np.uint32(13))) * np.uint32(0xC2B2AE35))
-            mixed = np.uint32(mixed ^ (mixed >> np.uint32(16)))
-            for place in range(len(factors)):
-                value = np.uint32(np.uint32(factors[place] * mixed) + summands[place])
-                lowest[place] = min(lowest[place], value)
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    mixed = np.empty(longest + STRIDE, np.uint32)
+    for row in range(len(offsets) - 1):
+        count = offsets[row + 1] - offsets[row]
+        mixed[:count] = hashes[offsets[row] : offsets[row + 1]]
+        mix(mixed, count)
+        lower(mixed, count, factors, summands, out[row])
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -12,11 +12,15 @@ import functools
 import hashlib
 import itertools
 import unicodedata
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from corpuskit.text.kept import kept, source_of
+from corpuskit.text.threads import side_by_side
 from corpuskit.text.unicode import CODE_POINTS, utf8
 
 # What becomes of a code point.
@@ -47,24 +51,50 @@ UNSPACED = (
 GROWTH = 4
 
 
-def shingles(texts: pa.Array, width: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    """Give the sets of hashed shingles of a text column as (hashes, offsets), each ascending without repetition.
+@dataclass(frozen=True, slots=True)
+class Sketches:
+    """Signatures of texts as (texts, permutations), and their sets, hashes[offsets[i]:offsets[i + 1]], ascending."""
+
+    signatures: npt.NDArray[np.uint32]
+    hashes: npt.NDArray[np.uint32]
+    offsets: npt.NDArray[np.int64]
+
+
+def sketch(
+    texts: pa.Array, width: int, permuted: npt.NDArray[np.uint32] | None = None, *, sets: bool = True
+) -> Sketches:
+    """Sketch a text column on every core: its sets of hashed shingles, and their MinHash signatures.
 
     A hash is xxh32, seed 0, of the shingle's UTF-8: `width` units with a space between. A text of fewer units has
-    none.
+    none, and a signature of 2^32 - 1 everywhere. Without `sets`, offsets count the shingles, repetitions too, and
+    hashes are empty; without `permuted` (2, permutations), signatures have no columns.
     """
     from corpuskit.sketch import shingle_kernels
 
     data, offsets = utf8(texts)
-    kinds, starts, pool = _table()
-    sizes = np.diff(offsets)
-    longest = int(sizes.max(initial=0))
-    scratch = np.empty(GROWTH * longest + 8, np.uint8)
-    units = np.empty(longest + 2, np.int64)
-    hashes = np.empty(int(sizes.sum()), np.uint32)  # a shingle starts at a unit, which has a byte at least
-    ends = np.zeros(len(texts) + 1, np.int64)
-    used = shingle_kernels.shingle(data, offsets, width, kinds, starts, pool, scratch, units, hashes, ends)
-    return hashes[:used].copy(), ends
+    if permuted is None:
+        permuted = np.empty((2, 0), np.uint32)
+    signatures = np.full((len(texts), permuted.shape[1]), 0xFFFFFFFF, np.uint32)
+    hashes = np.empty(int(offsets[-1] - offsets[0]) if sets else 0, np.uint32)  # each starts at a byte of its own
+    counts = np.zeros(len(texts), np.int64)
+    pieces: dict[int, npt.NDArray[np.uint32]] = {}
+
+    def part(first: int, last: int) -> None:
+        end = shingle_kernels.sketch(
+            data, offsets, first, last, width, byte_tables(), permuted[0], permuted[1], signatures, hashes, counts
+        )
+        pieces[first] = hashes[int(offsets[first] - offsets[0]) : end]
+
+    byte_tables()  # made once, before the threads
+    side_by_side(part, offsets)
+    kept = np.concatenate([pieces[first] for first in sorted(pieces)]) if sets and pieces else hashes[:0]
+    return Sketches(signatures, kept, np.concatenate([[0], np.cumsum(counts)]))
+
+
+def shingles(texts: pa.Array, width: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Give the sets of hashed shingles of a text column as (hashes, offsets); see `sketch`."""
+    found = sketch(texts, width)
+    return found.hashes, found.offsets
 
 
 def digests(texts: pa.Array) -> tuple[bytes, npt.NDArray[np.uint64]]:
@@ -76,10 +106,12 @@ def digests(texts: pa.Array) -> tuple[bytes, npt.NDArray[np.uint64]]:
     from corpuskit.text.characters import properties
 
     data, offsets = utf8(texts)
-    out = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
-    ends = np.zeros(len(texts) + 1, np.int64)
-    shingle_kernels.collapse(data, offsets, properties(), out, ends)
-    collapsed = (out[start:stop].data for start, stop in itertools.pairwise(ends.tolist()))
+    out, sizes = np.empty(int(offsets[-1] - offsets[0]) + 1, np.uint8), np.zeros(len(texts), np.int64)
+    table = properties()
+    side_by_side(lambda first, last: shingle_kernels.collapse(data, offsets, first, last, table, out, sizes), offsets)
+    starts = offsets[:-1] - offsets[0]
+    bounds = zip(starts.tolist(), (starts + sizes).tolist(), strict=True)
+    collapsed = (out.data[start:stop] for start, stop in bounds)
     found = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in collapsed)
     plain = (data[start:stop].data for start, stop in itertools.pairwise(offsets.tolist()))
     return found, np.array([xxhash.xxh3_64_intdigest(text) for text in plain], np.uint64)
@@ -101,9 +133,31 @@ def normalised(text: str) -> str:
     return " ".join(unit for unit in units if unit)
 
 
+@functools.lru_cache(maxsize=2)
+def byte_tables(*, digits: bool = False) -> tuple[npt.NDArray[Any], ...]:
+    """Give `_table`, and of every byte its class (a bit: letter, digit, space, not ASCII) and what it is written as.
+
+    With `digits`, those of ASCII are letters.
+    """
+    kinds, starts, pool = _table()
+    classes, written = np.full(256, 8, np.uint8), np.zeros(256, np.uint8)
+    for code in range(128):
+        classes[code] = {REMOVED: 0, LETTERS: 1, DIGIT: 2, SPACE: 4}[int(kinds[code])]
+        written[code] = pool[starts[code]] if kinds[code] in (LETTERS, DIGIT) else 32
+        if digits and kinds[code] == DIGIT:
+            classes[code], written[code] = 1, code
+    return kinds, starts, pool, classes, written
+
+
 @functools.lru_cache(maxsize=1)
-def _table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+def _table() -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Give for every code point its kind, and what is written for it: pool[starts[code]:starts[code + 1]]."""
+    version = f"{unicodedata.unidata_version} {CODE_POINTS} ".encode() + source_of(__file__)
+    arrays = kept("shingles", version, _made)
+    return arrays["kinds"], arrays["starts"], arrays["pool"]
+
+
+def _made() -> dict[str, npt.NDArray[Any]]:
     unspaced = np.zeros(CODE_POINTS, np.bool_)
     for first, last in UNSPACED:
         unspaced[first : last + 1] = True
@@ -118,7 +172,7 @@ def _table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[
         kinds[code], lengths[code + 1] = kind, len(letters)
         written.append(letters)
     pool = np.frombuffer(b"".join(written), np.uint8)
-    return kinds, np.cumsum(lengths, dtype=np.int32), pool
+    return {"kinds": kinds, "starts": np.cumsum(lengths, dtype=np.int32), "pool": pool}
 
 
 def _fate(char: str) -> tuple[int, bytes]:

@@ -4,8 +4,9 @@ Every text is repaired first: mojibake, ligatures, control characters and line b
 (curly quotes and full-width forms stay), Unicode normal form C, spaces of odd widths, trailing space, and more than
 one blank line in a row. Repairing twice changes nothing. Then
 
-* its language is named; `language_score` and `language_share` (of its characters, line by line) say how surely. What
-  the source says of its own language stays where the model does not know that language, or is unsure
+* its language is named; `language_score` and `language_share` (of its characters, line by line; of a long text,
+  by lines spread over it) say how surely. What the source says of its own language stays where the model does not
+  know that language, or is unsure
 * the presets that edit lines (c4, fineweb) cut out what is no sentence; `removed_chars` counts it
 * e-mail and public IP addresses, phone, card and account numbers are counted, and replaced with --redact-pii
 * its signals are measured and kept as columns, whatever the preset: `corpuskit show --threshold` says what other
@@ -51,6 +52,7 @@ from corpuskit.text.unicode import not_utf8
 if TYPE_CHECKING:
     from corpuskit.lm.perplexity import Perplexity
     from corpuskit.text.blocklist import Blocklist
+    from corpuskit.text.repair import Repair
 
 #: What a language must score to be believed against what the source says, and to be kept by --language.
 SURE_SCORE = 0.5
@@ -132,6 +134,8 @@ def _measured(
         straight_quotes=options.straight_quotes,
     )
     texts = repair.repair_column(batch.column("text"), how)
+    if "title" in batch.schema.names:
+        batch = schema.with_column(batch, "title", _titles(batch.column("title"), how))
     named = language.identify(texts)
     spoken = _language(batch, named)
     lines = presets.LINES.get(options.preset) if options.edit_lines is None else None
@@ -151,6 +155,14 @@ def _measured(
     for name, values in {**found, **{_PII + kind: counts for kind, counts in counted.items()}}.items():
         batch = schema.with_column(batch, name, values)
     return batch, {name: batch.column(name) for name in batch.schema.names if name in _JUDGED}
+
+
+def _titles(titles: pa.Array, how: Repair) -> pa.Array:
+    """Repair titles as texts are, each in one line. What is null stays so."""
+    from corpuskit.text.repair import repair_column
+
+    fixed = pc.utf8_trim_whitespace(pc.replace_substring_regex(repair_column(titles, how), r"\s*\n\s*", " "))
+    return pc.if_else(pc.is_valid(titles), fixed, None).cast(pa.string())
 
 
 def _language(batch: pa.RecordBatch, named: object) -> pa.Array:
@@ -248,5 +260,5 @@ STAGE = Stage(
         **presets.REASONS,
         "not_utf8": "the bytes of the text are not UTF-8",
     },
-    version=2,
+    version=3,
 )

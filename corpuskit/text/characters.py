@@ -8,6 +8,7 @@ import unicodedata
 import numpy as np
 import numpy.typing as npt
 
+from corpuskit.text.kept import kept, source_of
 from corpuskit.text.unicode import CODE_POINTS
 
 # White space, letters and line breaks as str.isspace, isalpha and splitlines see them; the symbols and the terminal
@@ -50,10 +51,14 @@ _LAST = 0x34000
 @functools.lru_cache(maxsize=1)
 def properties() -> npt.NDArray[np.uint32]:
     """Give the property bits of every code point."""
+    version = f"{unicodedata.unidata_version} {CODE_POINTS} ".encode() + source_of(__file__)
+    return kept("characters", version, lambda: {"bits": _made()})["bits"]
+
+
+def _made() -> npt.NDArray[np.uint32]:
     table = np.zeros(CODE_POINTS, np.uint32)
     table[:_LAST] = [_bits(chr(code)) for code in range(_LAST)]
     table[_LAST:] = OTHER
-    table.flags.writeable = False
     return table
 
 

@@ -31,6 +31,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from corpuskit.errors import Unavailable, UsageError
+from corpuskit.text.kept import Arrays, kept, source_of
 from corpuskit.text.unicode import CODE_POINTS, utf8
 
 #: The label of a text that says nothing of its language, ISO 639's own. Its score and share are 0.
@@ -38,6 +39,8 @@ UNDETERMINED = "und"
 #: Lines of fewer bytes, and lines that the model is less sure of, are in the language of the line before them.
 MIN_LINE_BYTES = 40
 MIN_LINE_SCORE = 0.5
+#: Of longer texts, lines of about so many bytes, spread over the text, are judged: more bytes name it no better.
+JUDGED_BYTES = 4096
 
 # The property bits of a code point.
 UPPER, LOWER, UNSETTLED = 1, 2, 4
@@ -172,16 +175,24 @@ def _model() -> tuple[Model, list[str]]:
         )
     file = Path(spec.submodule_search_locations[0]) / "data" / "model.npz.xz"
     try:
-        with np.load(io.BytesIO(lzma.decompress(file.read_bytes())), allow_pickle=False) as arrays:
-            classes = [str(name) for name in arrays["classes"]]
-            first = np.array([classes.index(name) for name in classes], np.int64)
-            table = arrays["ptc"].view(np.uint16)
-            model = Model(arrays["nextmove"], arrays["nextmove_row"], arrays["out_feat"], table, arrays["pc"], first)
+        packed = file.read_bytes()
+        arrays = kept("language", packed, lambda: _unpacked(packed))
+        classes = [str(name) for name in arrays["classes"]]
+        first = np.array([classes.index(name) for name in classes], np.int64)
+        first.flags.writeable = False
+        table = arrays["ptc"].view(np.uint16)
+        model = Model(arrays["nextmove"], arrays["nextmove_row"], arrays["out_feat"], table, arrays["pc"], first)
     except (OSError, KeyError, ValueError, lzma.LZMAError) as error:
         problem = f"its model is not the one of 0.4: {type(error).__name__}"
         raise Unavailable("py3langid", problem, "pip install 'py3langid>=0.4,<0.5'") from None
     _check(model, len(classes))
     return model, [shorter(name) for name in classes]
+
+
+def _unpacked(packed: bytes) -> Arrays:
+    """Unpack the model's 68 MB, which takes half a second."""
+    with np.load(io.BytesIO(lzma.decompress(packed)), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in ("classes", "nextmove", "nextmove_row", "out_feat", "ptc", "pc")}
 
 
 def _check(model: Model, n_classes: int) -> None:
@@ -202,7 +213,13 @@ def _check(model: Model, n_classes: int) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _properties() -> npt.NDArray[np.uint8]:
-    """Give the property bits of every code point.
+    """Give the property bits of every code point: see `_properties_made`."""
+    version = f"{unicodedata.unidata_version} {CODE_POINTS} ".encode() + source_of(__file__)
+    return kept("language-characters", version, lambda: {"bits": _properties_made()})["bits"]
+
+
+def _properties_made() -> npt.NDArray[np.uint8]:
+    """Make the property bits of every code point.
 
     UNSETTLED are those that normal form C changes or may change together with another: whatever it changes alone, has
     a combining class, or is the second half of a composition.
@@ -221,5 +238,4 @@ def _properties() -> npt.NDArray[np.uint8]:
             table[int(parts[1], 16)] |= UNSETTLED
     table[0x1161:0x1176] |= UNSETTLED  # Korean vowels and finals, which compose by rule
     table[0x11A8:0x11C3] |= UNSETTLED
-    table.flags.writeable = False
     return table

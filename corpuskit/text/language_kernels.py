@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.language import LOWER, MIN_LINE_BYTES, MIN_LINE_SCORE, UNSETTLED, UPPER
+from corpuskit.text.language import JUDGED_BYTES, LOWER, MIN_LINE_BYTES, MIN_LINE_SCORE, UNSETTLED, UPPER
 
 _KNOWN_LOGS = 256
+_OVERDUE_BYTES = 512
+_MIX, _HIGH_BIT = np.uint64(0x9E3779B97F4A7C15), np.uint64(63)
 _BIAS = np.float32(2.0**112)  # the difference of the exponents of float32 and float16
 
 
@@ -49,6 +51,8 @@ def identify(data: Any, offsets: Any, model: Any, labels: Any, scores: Any, shar
     """Fill the class, its probability and its share of the characters for each text; class -1 without a feature.
 
     One walk of the automaton over a text serves both the text and its lines: the features of the lines are added up.
+    Of a text of over JUDGED_BYTES, lines spread evenly over it are judged, of so many bytes together; a line that is
+    passed over counts as being in the language of the line before it.
     """
     n_features = len(model.table)
     of_line, of_text = np.zeros(n_features, np.int32), np.zeros(n_features, np.int32)
@@ -60,20 +64,26 @@ def identify(data: Any, offsets: Any, model: Any, labels: Any, scores: Any, shar
         at, stop = offsets[text], offsets[text + 1]
         start, line_chars, n_line, n_text = at, 0, 0, 0
         state: Any = 0
+        byte = np.uint8(0)
         speaking, waiting = -1, 0  # the language of the last line that told; characters before the first such line
         chars[:] = 0
+        length, judged = stop - at, 0
         while at < stop:
-            byte = data[at]
-            line_chars += (byte & 0xC0) != 0x80
-            state = np.int64(model.moves[np.int64(model.rows[state]) << 8 | byte])
-            feature = model.features[state]
-            at += 1
-            if feature >= 0:
-                if of_line[feature] == 0:
-                    seen_line[n_line] = feature
-                    n_line += 1
-                of_line[feature] += 1
-            if byte == 10 or at == stop:
+            over = at == start and _enough(judged, at - offsets[text], length)
+            if over:
+                at, line_chars = _end_of_line(data, at, stop)
+            else:
+                byte = data[at]
+                line_chars += (byte & 0xC0) != 0x80
+                state = np.int64(model.moves[np.int64(model.rows[state]) << 8 | byte])
+                feature = model.features[state]
+                at += 1
+                if feature >= 0:
+                    if of_line[feature] == 0:
+                        seen_line[n_line] = feature
+                        n_line += 1
+                    of_line[feature] += 1
+            if over or byte == 10 or at == stop:
                 if at - start >= MIN_LINE_BYTES and (at < stop or n_text) and n_line:
                     _weigh(of_line, seen_line[:n_line], logs, model, values)
                     label, score = _decide(values, at - start, model)
@@ -85,13 +95,39 @@ def identify(data: Any, offsets: Any, model: Any, labels: Any, scores: Any, shar
                     chars[speaking] += line_chars + waiting
                     waiting = 0
                 n_text = _add_up(of_line, seen_line[:n_line], of_text, seen_text, n_text)
+                judged += 0 if over else at - start
                 start, line_chars, n_line = at, 0, 0
         if n_text:
             _weigh(of_text, seen_text[:n_text], logs, model, values)
-            labels[text], scores[text] = _decide(values, stop - offsets[text], model)
+            labels[text], scores[text] = _decide(values, judged, model)
             counted = chars.sum()
             shares[text] = chars[labels[text]] / counted if counted else 1.0
             of_text[seen_text[:n_text]] = 0
+
+
+@njit(cache=True, nogil=True)
+def _enough(judged: int, seen: int, length: int) -> Any:
+    """Tell whether to pass over the line here: where more is judged than is due, and else every other time by chance.
+
+    Chance, a hash of the place, keeps pages that alternate from being judged by every fourth line.
+    """
+    if length <= JUDGED_BYTES or judged == 0:
+        return False
+    due = JUDGED_BYTES * seen // length - judged
+    return due < 0 or (due < _OVERDUE_BYTES and np.uint64(seen) * _MIX >> _HIGH_BIT != 0)
+
+
+@njit(cache=True, nogil=True)
+def _end_of_line(data: Any, at: int, stop: int) -> Any:
+    """Give where the line ends, behind its line feed, and its characters."""
+    chars = 0
+    while at < stop:
+        byte = data[at]
+        chars += (byte & 0xC0) != 0x80
+        at += 1
+        if byte == 10:
+            break
+    return at, chars
 
 
 @njit(cache=True, nogil=True)

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corpuskit.text.kept import cache_folder
 from corpuskit.text.unicode import CODE_POINTS
 
 #: The folder of the tables that come with the package.
@@ -68,7 +69,7 @@ class Unsupported(Exception):
 
 def load() -> Tables | None:
     """Give the tables of the versions that are installed; None where ftfy is of a kind that there can be none for."""
-    for folder in (HOME, _cache()):
+    for folder in (HOME, cache_folder()):
         try:
             return read(folder / file_name())
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
@@ -78,7 +79,7 @@ def load() -> Tables | None:
     except Unsupported:
         return None
     with contextlib.suppress(OSError):  # else the next process makes them again
-        save(made, _cache())
+        save(made, cache_folder())
     return made
 
 
@@ -143,10 +144,6 @@ def build() -> dict[str, npt.NDArray[Any]]:
 def changes_name(form: str | None, straight_quotes: bool, character_width: bool) -> str:
     """Name the table of changes for a way to repair."""
     return f"{form}-{'straight' if straight_quotes else 'curly'}-{'width' if character_width else 'any'}"
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "corpuskit"
 
 
 # The automaton. The expression is an alternation of short sequences of sets of characters, and stays one when its

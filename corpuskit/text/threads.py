@@ -12,20 +12,23 @@ import numpy.typing as npt
 #: How many threads a process may use; the pool of processes sets it so that all together use the cores once.
 THREADS = "NUMBA_NUM_THREADS"
 _LEAST_BYTES = 1 << 18  # a part of less is not worth a thread
+_PARTS = 8  # for each thread
 
 
 def side_by_side(part: Callable[[int, int], None], offsets: npt.NDArray[np.int64]) -> None:
     """Call part(first, last) for ranges of texts that hold about as many bytes each and together all of them.
 
-    offsets: where each text begins, and the end. What `part` raises is raised.
+    Each range has a text at least, if there is any. A thread gets several, so that none waits for one that the system
+    held up. offsets: where each text begins, and the end. What `part` raises is raised.
     """
     texts, size = len(offsets) - 1, int(offsets[-1] - offsets[0])
     count = min(_threads(), max(1, size // _LEAST_BYTES), max(1, texts))
-    goals = offsets[0] + size * np.arange(1, count) // count
-    bounds = [0, *np.searchsorted(offsets, goals).tolist(), texts]
     if count == 1:
         part(0, texts)
         return
+    parts = min(_PARTS * count, size // _LEAST_BYTES, texts)
+    goals = offsets[0] + size * np.arange(1, parts) // parts
+    bounds = sorted({0, *np.searchsorted(offsets, goals).tolist(), texts})
     with ThreadPoolExecutor(count) as pool:
         for _ in pool.map(part, bounds[:-1], bounds[1:]):
             pass

@@ -23,11 +23,13 @@ def utf8(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]
         column = column.cast(pa.string())
     wide = pa.types.is_large_string(column.type)
     _, offsets, data = column.buffers()
+    nothing = np.empty(0, np.uint8)
+    nothing.flags.writeable = False  # as Arrow's: loops are compiled for one type
     if offsets is None or not len(column):
-        return np.empty(0, np.uint8), np.zeros(len(column) + 1, np.int64)
+        return nothing, np.zeros(len(column) + 1, np.int64)
     all_offsets = np.frombuffer(offsets, np.int64 if wide else np.int32)
     found = all_offsets[column.offset : column.offset + len(column) + 1].astype(np.int64)
-    return (np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)), found
+    return (np.frombuffer(data, np.uint8) if data is not None and data.size else nothing), found
 
 
 def decoded(column: pa.Array) -> tuple[list[str], list[int]]:

@@ -13,8 +13,10 @@ from corpuskit.text.wikitext.base_kernels import (
     DEPTH,
     ERROR,
     EXTERNAL,
+    HOLE,
     KEY,
     KIND,
+    LINK,
     MAX_DEPTH,
     OVERFLOW,
     START,
@@ -25,6 +27,7 @@ from corpuskit.text.wikitext.base_kernels import (
     kernel,
     put,
 )
+from corpuskit.text.wikitext.link_kernels import is_dropped
 from corpuskit.text.wikitext.table_kernels import close_table, fits
 
 
@@ -64,11 +67,17 @@ def end_argument(w: Any) -> None:
 def flatten(w: Any) -> None:
     """Give up the construct at the top: its opener vanishes, its content stays where it is.
 
-    A table whose end was a template, or forgotten, ends with the paragraph of its last cell.
+    A table whose end was a template, or forgotten, ends with the paragraph of its last cell. Of a link to a file that a
+    blank line cuts, only what follows the last pipe stays.
     """
     state, out = w.state, w.out
     top = w.frames[state[DEPTH]]
     if top[KIND] != TABLE:
+        base = top[BASE]
+        if top[KIND] == LINK and state[ARGS] > base and is_dropped(w, w.args[base, 0], w.args[base, 1]):
+            tail = top[CURRENT]
+            out[top[START]] = HOLE
+            state[O] = copy(out, tail, state[O], out, top[START] + 1)
         state[ARGS] = top[BASE]
         state[DEPTH] -= 1
         return

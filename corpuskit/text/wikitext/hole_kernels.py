@@ -90,7 +90,9 @@ def _hole(text: Any, first: int, o: int, at: int, stop: int) -> Any:
     if kind_before & COMMA and kind & COMMA:
         return ahead + width, before
     if kind & MARK:
-        return ahead, before
+        twice = before > first and text[before - 1] == 46 and text[ahead] == 46
+        around = (before > first + 1 and text[before - 2] == 46) or (ahead + 1 < stop and text[ahead + 1] == 46)
+        return ahead + (twice and not around), before
     return at + 1, o
 
 

@@ -79,6 +79,19 @@ def _rendered(w: Any, start: int, end: int, shown: int, stop: int, piped: bool) 
 
 
 @kernel
+def is_dropped(w: Any, start: int, end: int) -> bool:
+    """Tell whether a link to this shows nothing: a file, a category, another language."""
+    first, end = strip_holes(w.out, start, end)
+    colon = first
+    while colon < end and colon - first < 80 and w.out[colon] != 58:
+        colon += 1
+    if colon == first or colon >= end or w.out[colon] != 58:
+        return False
+    means = look_up(w.keys, w.values, hash_name(w.lower, w.out, first, colon, ROOM_LINK))
+    return bool(means == DROPPED or is_media(w, w.out, first, end))
+
+
+@kernel
 def _trimmed(out: Any, first: int, end: int) -> Any:
     """Cut what the pipe trick cuts: the prefix, and what stands in parentheses at the end."""
     for at in range(first, end):

@@ -14,6 +14,7 @@ import numpy as np
 from corpuskit.text.wikitext import names
 
 _CONVERTER = re.compile(r"-\{([^{}]{0,2000})\}-")
+_GUARDED = re.compile(r"(?<![\w}\^_)\\])-\{([^{}\\^_=|:;]{1,2000})\}-(?![\w{(\\])")  # elsewhere: no formula
 _VARIANT = re.compile(r"[a-z-]{2,12}")
 _WITH_VARIANTS = frozenset(("zh", "sr", "kk", "gan", "iu", "ku", "tg", "uz", "sh", "crh", "shi", "tly"))
 _PADDING = 16  # zeros behind the source
@@ -121,8 +122,11 @@ def wikitext_to_text(source: str, site: Site = Site(), title: str = "") -> str:
 
     if "\r" in source:
         source = source.replace("\r\n", "\n").replace("\r", "\n")
-    if "-{" in source and ("-{zh" in source or site.language.partition("-")[0] in _WITH_VARIANTS):
-        source = _CONVERTER.sub(_converted, source)
+    if "-{" in source:
+        if "-{zh" in source or site.language.partition("-")[0] in _WITH_VARIANTS:
+            source = _CONVERTER.sub(_converted, source)
+        else:
+            source = _GUARDED.sub(r"\1", source)
     data = source.encode(errors="replace")
     memory = _memory()
     state = memory.arrays["state"]

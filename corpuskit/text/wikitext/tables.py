@@ -16,8 +16,8 @@ import numpy.typing as npt
 from corpuskit.text.wikitext import names
 
 _PRIME, _MASK = 1099511628211, (1 << 64) - 1
-_SHARED = ("*", "ranges", "units", "subunits")
-_FUNCTIONS = ("convert", "date", "as_of", "title", "expression", "condition")
+_SHARED = ("*", "ranges", "units", "subunits", "countries")
+_FUNCTIONS = ("convert", "date", "as_of", "title", "expression", "condition", "flag")
 _PIECE = re.compile(r"\$([\^_]?)(?:(\d|-)|\{([^}]*)\})|\$([*,])(?:\{([^}]*)\})?|(\[\[|\]\]|\$\$)|([^$\[\]]+|[\[\]])")
 
 
@@ -185,12 +185,17 @@ def programs(language: str) -> Programs:
     affixes: list[tuple[int, int, int, int]] = []
     plain: dict[str, int] = {}
     counted: set[str] = set()
-    rooms = {"ranges": base.ROOM_RANGE, "units": base.ROOM_UNIT, "subunits": base.ROOM_SUBUNIT}
+    rooms = {
+        "ranges": base.ROOM_RANGE,
+        "units": base.ROOM_UNIT,
+        "subunits": base.ROOM_SUBUNIT,
+        "countries": base.ROOM_COUNTRY,
+    }
     for section, program, keys in lines_for(language):
         if section in rooms:
             start = _literal(program, literals)
             for key in keys:
-                table.add(rooms[section], key, start << 16 | len(program.encode()), exact=True)
+                table.add(rooms[section], key, start << 16 | len(program.encode()) or 1, exact=True)
             continue
         at = _compile(program, code, literals)
         for key in keys:

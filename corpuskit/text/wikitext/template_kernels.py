@@ -15,11 +15,13 @@ from corpuskit.text.wikitext.base_kernels import (
     NAMED,
     OVERFLOW,
     POSITIONAL,
+    ROOM_COUNTRY,
     ROOM_KEY,
     ROOM_TEMPLATE,
     ROOM_TEXT_KEY,
     O,
     copy,
+    hash_exact,
     hash_name,
     kernel,
     look_up,
@@ -35,7 +37,7 @@ from corpuskit.text.wikitext.value_kernels import as_of, convert, date, expressi
 # Operations of a program, with how many numbers follow: `tables` writes them.
 END, LITERAL, VALUE, JOIN, OPEN_GROUP, CLOSE_GROUP, FUNCTION, DROP, PREFIX = range(9)
 BY_NUMBER, BY_NAME, BY_LAST = 0, 1, 2
-CONVERT, DATE, AS_OF, TITLE, EXPRESSION, CONDITION = range(6)
+CONVERT, DATE, AS_OF, TITLE, EXPRESSION, CONDITION, FLAG = range(7)
 _MAX_GROUPS = 8
 _MAX_UNIT = 60  # bytes
 _MAX_NAME = 400
@@ -107,7 +109,10 @@ def _rendered(w: Any, base: int, start: int) -> Any:
         program = _by_affix(w, first, end)
     if program:
         return _run(w, program)
-    return _unknown(w, start)
+    if end - first == 3 and state[POSITIONAL] + state[NAMED] == 0:
+        country = look_up(w.keys, w.values, hash_exact(out, first, end, ROOM_COUNTRY))
+        return copy(out, first, end, w.tmp, 0) if country and not _before_text(w) else -1
+    return _unknown(w, start, first, end)
 
 
 @kernel
@@ -276,6 +281,9 @@ def _function(w: Any, which: int) -> Any:
         return as_of(w)
     if which == EXPRESSION:
         return expression(w)
+    if which == FLAG:
+        start, stop = _argument(w, BY_NUMBER, 1)
+        return -1 if start == stop or _before_text(w) else copy(w.out, start, stop, w.tmp, 0)
     if which == TITLE:
         return copy(w.title, 0, len(w.title), w.tmp, 0)
     if w.state[POSITIONAL] == 0:  # {{#if:condition|then|else}}
@@ -286,8 +294,12 @@ def _function(w: Any, which: int) -> Any:
 
 
 @kernel
-def _unknown(w: Any, start: int) -> Any:
-    """Render a template without a program: within a sentence it shows its only argument, or a number and its unit."""
+def _unknown(w: Any, start: int, name: int, behind: int) -> Any:
+    """Render a template without a program: within a sentence it shows its only argument or what two or three tell.
+
+    A number and its unit (names of four words and more rather look something up), a language's code and a text in it,
+    the three numbers of a date.
+    """
     count, out = w.state[POSITIONAL], w.out
     if w.state[NAMED] or count == 0 or not _inline(w, start):
         return -1
@@ -298,11 +310,61 @@ def _unknown(w: Any, start: int) -> Any:
     if count == 1:
         return -1 if is_media(w, out, first, stop) else copy(out, first, stop, w.tmp, 0)
     second, end = w.found[0, 1, 0], w.found[0, 1, 1]
-    if end - second > _MAX_UNIT or not is_number(out, first, stop):
+    if second < end and 48 <= out[second] <= 57:
+        return _three_numbers(w)
+    if count == 2 and _is_code(out, first, stop) and end - second > 3:
+        return -1 if is_media(w, out, second, end) else copy(out, second, end, w.tmp, 0)
+    words = 1
+    for at in range(name, behind):
+        words += out[at] == 32
+    if words > 3 or end - second > _MAX_UNIT or not is_number(out, first, stop):
         return -1
     o = copy(out, first, stop, w.tmp, 0)
     w.tmp[o] = 32
     return copy(out, second, end, w.tmp, o + 1)
+
+
+@kernel
+def _is_code(out: Any, start: int, stop: int) -> bool:
+    """Tell whether text is like the code of a language: two or three small letters."""
+    for at in range(start, stop):
+        if not 97 <= out[at] <= 122:
+            return False
+    return 2 <= stop - start <= 3
+
+
+@kernel
+def _before_text(w: Any) -> bool:
+    """Tell whether a word or a link follows the template that just closed: a flag there stands for nothing else."""
+    ahead = w.state[AT]
+    while w.source[ahead] == 32:
+        ahead += 1
+    byte = w.source[ahead]
+    letter = 65 <= (byte & 0xDF) <= 90 or byte >= 128
+    return bool(letter or 48 <= byte <= 57 or byte == 91 or byte == 39 or byte == 38)
+
+
+@kernel
+def _three_numbers(w: Any) -> Any:
+    """Write three numbers as a date where the first or the third is a year: 1950-03-04, 4.3.1950."""
+    if w.state[POSITIONAL] < 3:
+        return -1
+    found, tmp = w.found, w.tmp
+    for i in range(3):
+        if not is_digits(w.out, found[0, i, 0], found[0, i, 1]):
+            return -1
+    years = found[0, 0, 1] - found[0, 0, 0] == 4
+    if found[0, 1, 1] - found[0, 1, 0] > 2 or (found[0, 2, 1] - found[0, 2, 0] == 4) == years:
+        return -1
+    if found[0, 2 if years else 0, 1] - found[0, 2 if years else 0, 0] > 2:
+        return -1
+    if years:
+        return date(w)
+    o = copy(w.out, found[0, 0, 0], found[0, 0, 1], tmp, 0)
+    tmp[o] = 46
+    o = copy(w.out, found[0, 1, 0], found[0, 1, 1], tmp, o + 1)
+    tmp[o] = 46
+    return copy(w.out, found[0, 2, 0], found[0, 2, 1], tmp, o + 1)
 
 
 @kernel

@@ -149,7 +149,7 @@ def _indent(tmp: Any, o: int, depth: int) -> int:
 
 
 @kernel
-def _line(w: Any, at: int, stop: int, first: int) -> int:
+def _line(w: Any, at: int, stop: int, first: int) -> Any:
     """Write out[at:stop] as text to tmp[first:], give where it ends."""
     out, tmp = w.out, w.tmp
     o = first
@@ -179,7 +179,14 @@ def _line(w: Any, at: int, stop: int, first: int) -> int:
             at, o = _rare(w, kind, at, stop, first, o)
     while o > first and tmp[o - 1] == 32:
         o -= 1
-    return close_holes(tmp, first, o) if holes else o
+    if not holes:
+        return o
+    o = close_holes(tmp, first, o)
+    for at in range(first, o):  # points and commas between nothing but holes are no line
+        byte = tmp[at]
+        if byte >= 128 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122 or byte == OPEN:
+            return o
+    return first
 
 
 @kernel
