@@ -5,7 +5,6 @@ A command's body opens, calls and prints. Everything heavy is imported by the co
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corpuskit import __version__, catalog
+from corpuskit import __version__, catalog, exits
 from corpuskit.errors import BadData, CorpuskitError, UsageError
 
 if TYPE_CHECKING:
@@ -337,12 +336,35 @@ def plan(recipe: str, root: str | None, settings: tuple[str, ...], until: str | 
 @click.option("--clusters", is_flag=True, help="Print the largest clusters of `dedup`, with a sample each.")
 @click.option("--cluster", metavar="ID", help="Print the documents of the cluster that this one is in.")
 @click.option("--html", is_flag=True, help="PATH is an HTML file: print its blocks, kept and dropped, with why.")
+@click.option("--context", metavar="TEXT", help="Of an n-gram model: print what most probably follows this text too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(path: str, rows: int | None, thresholds: tuple[str, ...], **how: Any) -> None:
-    """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run."""
+    """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run.
+
+    Of an n-gram model, or an ARPA file: grams and discounts of each order, size, and what follows a context.
+    """
     from corpuskit.commands import show_lines
 
     for line in show_lines(path, rows, thresholds, **how):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--prompt", default="", help="The text to go on from  [default: the start of a document]")
+@click.option("--tokens", type=click.IntRange(min=1), default=100, show_default=True, help="Write at most so many.")
+@click.option("--temperature", type=click.FloatRange(min=0), default=1.0, help="0 takes the likeliest  [default: 1]")
+@click.option("--top-k", type=click.IntRange(min=1), help="Draw from the K likeliest tokens only.")
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="And from the fewest of this p.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds, equal text.")
+@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="So many texts.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="For a Transformer.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
+def generate(model: str, prompt: str, **how: Any) -> None:
+    """Let a model write: an n-gram model, a Transformer, or an ARPA file; to its end mark, or for --tokens."""
+    from corpuskit.model_text import generate_lines
+
+    for line in generate_lines(model, prompt, **how):
         click.echo(line)
 
 
@@ -396,49 +418,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except CorpuskitError as error:
-        return _fail(str(error), error.exit_code)
+        return exits.fail(str(error), error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 2
     except click.UsageError as error:
-        return _fail(_usage(error), 2)
+        return exits.fail(_usage(error), 2)
     except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
+        return exits.fail(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted; the same command goes on from here", 130)
+        return exits.fail("interrupted; the same command goes on from here", 130)
     except (_PipeClosed, BrokenPipeError):
-        return _pipe_closed()
+        return exits.pipe_closed()
     except OSError as error:
-        return _fail(*_of_system(error))
-
-
-def _of_system(error: OSError) -> tuple[str, int]:
-    """Say what the operating system refused, and give the exit code: 66 for what is read, 74 for what is written."""
-    where = str(error.filename or "input or output")
-    reading = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
-    return (
-        f"{where}: {error.strerror or error}; check the path, its permissions and the free space",
-        66 if reading else 74,
-    )
-
-
-def _pipe_closed() -> int:
-    """Leave quietly: what is left in stdout's buffer has nowhere to go, and Python would say so on its way out."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
+        return exits.fail(*exits.of_system(error))
 
 
 def _usage(error: click.UsageError) -> str:
     where = error.ctx.command_path if error.ctx else "corpuskit"
     return f"{where}: {error.format_message().rstrip('.')}; see `{where} --help`"
-
-
-def _fail(message: str, code: int) -> int:
-    terminal = sys.stderr.isatty()
-    start = "\r\x1b[K" if terminal else ""
-    word = "\x1b[31merror:\x1b[0m" if terminal and "NO_COLOR" not in os.environ else "error:"
-    print(f"{start}{word} {message}", file=sys.stderr)
-    return code
 
 
 def _terminated(number: int, frame: Any) -> None:

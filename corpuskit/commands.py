@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from corpuskit import catalog, dataset, show, streams
+from corpuskit import catalog, dataset, model_text, show, streams
 from corpuskit.errors import BadData, UsageError
 from corpuskit.executors import make_executor
 from corpuskit.lean import spare_pandas
@@ -154,14 +154,18 @@ def show_lines(
     clusters: bool = False,
     cluster: str | None = None,
     html: bool = False,
+    context: str | None = None,
 ) -> Iterator[str]:
-    """Show a dataset or a run; with `thresholds`, what `clean` would keep with other bounds; clusters; a web page."""
+    """Show a dataset, run, model or page; with `thresholds`, what `clean` would keep with other bounds; clusters."""
+    model = None if html else _model_of(path, context, rows)
     if html:
         from corpuskit.show_html import page_lines
 
         yield from page_lines(path, as_json=as_json)
     elif clusters or cluster is not None:
         yield from _cluster_lines(path, rows, cluster, as_json=as_json)
+    elif model is not None and not dataset.is_dataset(path):
+        yield from [json.dumps(model)] if as_json else model_text.lines(model)
     elif not dataset.is_dataset(path):
         if as_json:
             yield json.dumps({"datasets": {each: show.summary(each) for each in datasets_below(path)}})
@@ -173,14 +177,25 @@ def show_lines(
         answer = WhatIf.of(path, thresholds)
         yield from [json.dumps(answer.summary())] if as_json else answer.lines()
     elif as_json:
-        yield json.dumps(show.summary(path))
+        yield json.dumps({**show.summary(path), **({} if model is None else {"model": model})})
     else:
         yield from show.dataset_lines(path)
         yield from figure_lines(dataset.read_manifest(path))
+        if model is not None:
+            yield from model_text.lines(model)
         if dropped:
             yield from show.drop_lines(path, rows if rows is not None else 3)
         elif rows:
             yield from show.row_lines(path, rows)
+
+
+def _model_of(path: str, context: str | None, rows: int | None) -> dict[str, Any] | None:
+    """Describe an n-gram model; None where the path is none."""
+    other = dataset.is_dataset(path) and "model" not in dataset.read_manifest(path).artifacts
+    found = None if other else model_text.summary(path, context, rows or 10)
+    if context is not None and found is None:
+        raise UsageError("show", f"--context: {path} is no n-gram model", "leave it out")
+    return found
 
 
 def _cluster_lines(path: str, rows: int | None, id: str | None, *, as_json: bool) -> Iterator[str]:

@@ -34,7 +34,9 @@ FLOORS = {
     ],
     5: [
         "progress",
+        "exits",
         "show",
+        "model_text",
         "show_clusters",
         "show_html",
         "what_if",

@@ -6,11 +6,7 @@ import pytest
 
 from corpuskit.text.html import html_to_text
 
-#: Forums of tables, whose menus and members' profiles stay: the model has seen few of the kind.
-FORUMS_OF_TABLES = ("ar_forum", "zh_forum")
 PAGES = sorted((Path(__file__).parent / "cases" / "html" / "languages").glob("*.html"))
-
-
 #: Words of menus that are kept: on boards of old, made of tables, they stand among the posts.
 KNOWN = {"ar_forum": ["قائمة الأعضاء", "مشاركات اليوم"], "zh_forum": ["加好友"]}
 
@@ -37,9 +33,7 @@ def test_main_text_is_kept_whole(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_menus_notices_and_footers_are_gone(page: Path, request: pytest.FixtureRequest) -> None:
-    if page.stem in FORUMS_OF_TABLES:
-        request.applymarker(pytest.mark.xfail(reason="some of the menus of forums of tables stay"))
+def test_menus_notices_and_footers_are_gone(page: Path) -> None:
     text = flat(html_to_text(page.read_text(encoding="utf-8")).text)
     assert [phrase for phrase in parts(page)[1] if phrase in text] == KNOWN.get(page.stem, [])
 

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from corpuskit.errors import BadData, CorpuskitError, NoInput, UsageError
 from corpuskit.lm import ngram, ngram_counts, words
-from corpuskit.lm.ngram_counts import FALLBACK, kneser_ney_discounts
+from corpuskit.lm.ngram_counts import FALLBACK, Smoothing, kneser_ney_discounts
+from corpuskit.lm.ngram_tables import Work
+from corpuskit.lm.sampling import Sampling, keep, sample
 from corpuskit.stages.train import ngram as stage
 from corpuskit.tokens import bpe
 from tests.build import hashes
@@ -35,9 +37,9 @@ def flat(docs: Docs) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 def model_of(docs: Docs, order: int, vocab_size: int, types: int | None = None) -> ngram.NgramModel:
     """Train, save and load."""
-    made = ngram_counts.estimate(*flat(docs), order=order, vocab_size=vocab_size, end_id=END)
+    made = ngram_counts.estimate(*flat(docs), order=order, vocab_size=vocab_size, end_id=END, types=types)
     with tempfile.TemporaryDirectory() as folder:
-        ngram.save(Path(folder), made, vocab_size=vocab_size, types=types or made.grams[0], end_id=END)
+        ngram.save(Path(folder), made, vocab_size=vocab_size, end_id=END)
         return ngram.load(Path(folder))
 
 
@@ -195,7 +197,7 @@ def test_without_text_all_ids_of_a_closed_vocabulary_are_as_likely() -> None:
 
 def test_discounts_that_do_not_exist_are_an_error_if_no_fallback_is_wanted() -> None:
     with pytest.raises(CorpuskitError, match="order 1 has no grams"):
-        ngram_counts.estimate(*flat([[1, END]]), order=2, vocab_size=2, end_id=END, fallback=False)
+        ngram_counts.estimate(*flat([[1, END]]), order=2, vocab_size=2, end_id=END, smoothing=Smoothing(fallback=False))
 
 
 def test_ids_beyond_the_vocabulary_are_refused_in_training() -> None:
@@ -298,7 +300,7 @@ def test_small_texts_warn_that_discounts_are_made_up(tmp_path: Path, caplog: pyt
     assert "order 1, 2; used 0.5, 1, 1.5" in caplog.text
 
 
-@pytest.mark.parametrize("damage", ["model.json", "children.npy", "counts.npy"])
+@pytest.mark.parametrize("damage", ["model.json", "children.npy", "probs.npy"])
 def test_a_damaged_model_is_refused(damage: str, tmp_path: Path) -> None:
     trained(tmp_path, rows(DOCS), order=3)
     file = tmp_path / damage
@@ -420,3 +422,105 @@ def test_wikitext_2_gives_the_model_of_kenlm(order: int, wikitext: dict[str, Pat
     assert found == pytest.approx(nats, rel=1e-7)
     assert found_end == pytest.approx(nats_end, rel=1e-7)
     assert math.exp(found / len(lines.tokens)) == pytest.approx(perplexity, rel=1e-7)
+
+
+# How it is computed, and other models ---------------------------------------------------------------------------
+
+
+def a_text(seed: int = 0, documents: int = 300) -> list[list[int]]:
+    rng = np.random.default_rng(seed)
+    return [[*(rng.zipf(1.4, rng.integers(1, 30)) % 150 + 1).tolist(), END] for _ in range(documents)]
+
+
+@pytest.mark.parametrize("prune", [(), (0, 0, 1)])
+@pytest.mark.parametrize(("threads", "memory"), [(1, None), (3, None), (1, 20_000), (2, 1)])
+def test_threads_and_memory_change_no_byte(
+    threads: int, memory: int | None, prune: tuple[int, ...], tmp_path: Path
+) -> None:
+    found = []
+    for name, work in (("plain", None), ("other", Work(threads, memory, tmp_path))):
+        made = ngram_counts.estimate(
+            *flat(a_text()), order=4, vocab_size=160, end_id=END, smoothing=Smoothing(prune=prune), work=work
+        )
+        (tmp_path / name).mkdir()
+        ngram.save(tmp_path / name, made, vocab_size=160, end_id=END)
+        found.append(hashes(tmp_path / name))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    "smoothing",
+    [
+        Smoothing(prune=(0, 1, 2)),
+        Smoothing("witten-bell"),
+        Smoothing(interpolate_unigrams=False),
+        Smoothing("none"),
+    ],
+    ids=["pruned", "witten-bell", "unigrams apart", "none"],
+)
+@pytest.mark.parametrize("order", [1, 3, 5])
+def test_probabilities_sum_to_one_in_every_context(smoothing: Smoothing, order: int, tmp_path: Path) -> None:
+    made = ngram_counts.estimate(
+        *flat(a_text()), order=order, vocab_size=160, end_id=END, types=161,
+        smoothing=Smoothing(smoothing.kind, True, smoothing.prune[:order], smoothing.interpolate_unigrams),
+    )  # fmt: skip
+    ngram.save(tmp_path, made, vocab_size=160, end_id=END)
+    model = ngram.load(tmp_path)
+    contexts = [doc[:at] for doc in a_text(documents=12) for at in range(min(len(doc), 7))]
+    contexts += np.random.default_rng(1).integers(1, 160, (20, 4)).tolist()
+    for context in contexts:
+        nats, _ = model.score(*flat([context, *([*context, token] for token in range(160))]))
+        if math.isfinite(nats[0]):
+            assert math.fsum(np.exp(nats[0] - nats[1:])) == pytest.approx(1, abs=1e-9)
+        assert math.fsum(model.next_probabilities(np.array(context, np.int64))) == pytest.approx(1, abs=1e-9)
+
+
+def test_the_distribution_is_what_scoring_says(tmp_path: Path) -> None:
+    model = model_of(a_text(), 4, 160, types=161)
+    for context in ([], [1], [1, 2], [3, 1, 1, 2], [140, 139]):
+        nats, _ = model.score(*flat([context, *([*context, token] for token in range(160))]))
+        p = model.next_probabilities(np.array(context, np.int64))[:160]
+        np.testing.assert_allclose(np.exp(nats[0] - nats[1:]), p, rtol=1e-11)
+
+
+def test_pruned_grams_are_those_that_occur_too_seldom(tmp_path: Path) -> None:
+    docs = [[1, 2, 3, END]] * 3 + [[1, 2, 4, END], [4, 2, 3, END]]
+    made = ngram_counts.estimate(*flat(docs), order=3, vocab_size=5, end_id=END, smoothing=Smoothing(prune=(0, 1, 3)))
+    # 2-grams seen twice or more: <s> 1, 1 2, 2 3, 3 </s>; 3-grams seen four times or more: <s> 1 2, 2 3 </s>
+    assert made.grams == (7, 4, 2)
+
+
+@pytest.mark.parametrize("prune", [(1,), (0, 2, 1), (0, 0, 0, 1)])
+def test_thresholds_that_lmplz_refuses_are_refused(prune: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="thresholds, 0 first"):
+        ngram_counts.estimate(*flat([[1, END]]), order=3, vocab_size=2, end_id=END, smoothing=Smoothing(prune=prune))
+
+
+def test_witten_bell_is_worked_by_hand() -> None:
+    # After 1: 2 twice and 3 once, two distinct words: p(2 | 1) = (2 + 2 p(2)) / (3 + 2). Order 1: 9 tokens, 4 distinct,
+    # so p(2) = (2 + 4 / 5) / 13, five being the four words and <unk>.
+    docs = [[1, 2, END], [1, 2, END], [1, 3, END]]
+    made = ngram_counts.estimate(*flat(docs), order=2, vocab_size=4, end_id=END, smoothing=Smoothing("witten-bell"))
+    with tempfile.TemporaryDirectory() as folder:
+        ngram.save(Path(folder), made, vocab_size=4, end_id=END)
+        p = ngram.load(Path(folder)).next_probabilities(np.array([1]))
+    assert p[2] == pytest.approx((2 + 2 * (2 + 4 / 5) / 13) / 5, rel=1e-14)
+
+
+def test_sampling_keeps_the_likeliest() -> None:
+    p = np.array([0.1, 0.4, 0.2, 0.3])
+    np.testing.assert_allclose(keep(p, Sampling()), p)
+    np.testing.assert_allclose(keep(p, Sampling(top_k=2)), [0, 4 / 7, 0, 3 / 7])
+    np.testing.assert_allclose(keep(p, Sampling(top_p=0.6)), [0, 4 / 7, 0, 3 / 7])
+    np.testing.assert_allclose(keep(p, Sampling(0.5)), p**2 / (p**2).sum())
+    np.testing.assert_array_equal(keep(p, Sampling(0)), [0, 1, 0, 0])
+
+
+def test_equal_seeds_draw_equal_tokens_up_to_the_end_mark() -> None:
+    model = model_of(a_text(), 3, 160, types=161)
+    one, two, other = (
+        list(sample(model.next_probabilities, np.array([1]), tokens=50, end_id=END, how=Sampling(), seed=seed))
+        for seed in (1, 1, 2)
+    )
+    assert one == two != other
+    assert END not in one[:-1]

@@ -26,14 +26,13 @@ def of_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "text").write_text("\n".join(TEXTS[:50]) + "\n", encoding="utf-8")
     lines, known = words.learn_lines(folder / "text")
     counted = ngram_counts.estimate(
-        lines.tokens, lines.offsets, order=3, vocab_size=len(known) + 1, end_id=words.END_ID, fallback=True
+        lines.tokens, lines.offsets, order=3, vocab_size=len(known) + 1, end_id=words.END_ID
     )
     (folder / "model").mkdir()
     ngram.save(
         folder / "model",
         counted,
         vocab_size=len(known) + 1,
-        types=counted.grams[0],
         end_id=words.END_ID,
         words=known,
     )
@@ -49,14 +48,13 @@ def of_tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids, offsets = own.encode(TEXTS[:50])
     tokens = np.insert(ids, offsets[1:], own.end_id)
     counted = ngram_counts.estimate(
-        tokens, offsets + np.arange(51), order=3, vocab_size=own.vocab_size, end_id=own.end_id, fallback=True
+        tokens, offsets + np.arange(51), order=3, vocab_size=own.vocab_size, end_id=own.end_id, types=own.vocab_size + 1
     )
     (folder / "model").mkdir()
     ngram.save(
         folder / "model",
         counted,
         vocab_size=own.vocab_size,
-        types=own.vocab_size + 1,
         end_id=own.end_id,
         tokenizer=folder / "tokenizer",
     )

@@ -1,10 +1,9 @@
-"""Compiled loops of the n-gram model; every one releases the interpreter lock.
+"""Compiled loops that sort and count n-grams; every one releases the interpreter lock.
 
-A stream is uint32 ids with a start mark `bos` before each document, so stream[0] is one. A gram is told by the
-position of its last token and is read leftwards, to the start mark at most. Suffix order sorts grams by the last
-token, then by the one before it, and so on; past the start mark there are only start marks.
-
-`grams` is an `ngram_counts.Grams`, `trie` an `ngram_counts.Trie`: named tuples of arrays.
+A stream is uint32 ids with a start mark `bos` before each document, so stream[0] is one. A gram is read leftwards from
+its last token, to the start mark at most. Suffix order sorts grams by the last token, then by the one before it, and
+so on; past the start mark there are only start marks. The tokens left of the last one are packed into `words` 64-bit
+keys of `per_key` ids each (the last key holds what is left over), so that keys sort as the grams do.
 """
 
 from __future__ import annotations
@@ -21,38 +20,112 @@ _SMALL = 48
 
 
 @njit(cache=True, nogil=True)
-def sort_positions(stream: Array, bos: int, order: int, bits: int) -> Array:
-    """Sort the positions of all tokens but start marks by their grams, in suffix order; equal grams by position.
+def insert_marks(tokens: Array, source: Array, to: Array, bos: int, stream: Array) -> None:
+    """Copy documents, which begin at `source` in `tokens`, to `to` in `stream`, each behind a start mark."""
+    for document in range(len(to) - 1):
+        at = to[document]
+        stream[at] = bos
+        for i in range(source[document], source[document + 1]):
+            at += 1
+            stream[at] = tokens[i]
 
-    First by the last token, by counting; then each such bucket by the other tokens, which are packed into as few
-    64-bit keys as their `bits` allow. Buckets do not depend on each other.
+
+@njit(cache=True, nogil=True)
+def count_tokens(stream: Array, size: int) -> Array:
+    """Count how often each of `size` ids occurs (int64)."""
+    counts = np.zeros(size, np.int64)
+    for at in range(len(stream)):
+        counts[stream[at]] += 1
+    return counts
+
+
+@njit(cache=True, nogil=True)
+def sorted_keys(stream: Array, bos: int, order: int, bits: int, lo: int, hi: int, starts: Array) -> Array:
+    """Give the keys [n, words] of all grams whose last token is in lo .. hi - 1, in suffix order.
+
+    `starts` [hi - lo + 1] says where the grams of each last token begin. Buckets do not depend on each other.
     """
-    starts = np.zeros(bos + 2, np.int64)
-    for at in range(len(stream)):
-        starts[stream[at] + np.int64(1)] += 1
-    for token in range(bos):
-        starts[token + 1] += starts[token]
-    positions = np.empty(starts[bos], np.uint32)
-    heads = starts.copy()
-    for at in range(len(stream)):
-        token = stream[at]
-        if token != bos:
-            positions[heads[token]] = at
-            heads[token] += 1
-    if order == 1:
-        return positions
+    n, per_key = starts[-1], 64 // bits
+    words = max(1, (order - 1 + per_key - 1) // per_key)
+    keys = np.empty((n, words), np.uint64)
     largest = 0
-    for token in range(bos):
-        largest = max(largest, starts[token + 1] - starts[token])
-    keys, spare_keys = np.empty(largest, np.uint64), np.empty(largest, np.uint64)
-    spare, differs = np.empty(largest, np.uint32), np.empty(largest, np.bool_)
-    digits = np.empty((8, 256), np.int64)
-    for token in range(bos):
-        bucket = positions[starts[token] : starts[token + 1]]
-        n = len(bucket)
-        if n > 1:
-            _sort_bucket(stream, bos, order, bits, bucket, differs[:n], keys[:n], spare[:n], spare_keys[:n], digits)
-    return positions
+    for bucket in range(hi - lo):
+        largest = max(largest, starts[bucket + 1] - starts[bucket])
+    heads, digits = starts.copy(), np.empty((8, 256), np.int64)
+    spare_keys = np.empty(largest, np.uint64)
+    if words == 1:
+        flat = keys.reshape(n)
+        for at in range(len(stream)):
+            token: Any = np.int64(stream[at])
+            if lo <= token < hi and token != bos:
+                flat[heads[token - lo]] = _pack(stream, bos, bits, at - 1, order - 1)
+                heads[token - lo] += 1
+        for bucket in range(hi - lo if order > 1 else 0):
+            part: Any = flat[starts[bucket] : starts[bucket + 1]]
+            _sort_keys(part, spare_keys, ((order - 1) * bits + 7) // 8, digits)
+        return keys
+    positions = np.empty(n, np.uint32)
+    for at in range(len(stream)):
+        token = np.int64(stream[at])
+        if lo <= token < hi and token != bos:
+            positions[heads[token - lo]] = at
+            heads[token - lo] += 1
+    some, spare, differs = np.empty(largest, np.uint64), np.empty(largest, np.uint32), np.empty(largest, np.bool_)
+    for bucket in range(hi - lo):
+        part = positions[starts[bucket] : starts[bucket + 1]]
+        m = len(part)
+        if m > 1:
+            _sort_bucket(stream, bos, order, bits, part, differs[:m], some[:m], spare[:m], spare_keys[:m], digits)
+    for i in range(n):
+        place, ended = np.int64(positions[i]) - 1, False
+        for word in range(words):
+            take = min(per_key, order - 1 - word * per_key)
+            key = np.uint64(0)
+            for _ in range(take):
+                token = bos if ended else np.int64(stream[place])
+                ended = token == bos
+                key = (key << np.uint64(bits)) | np.uint64(token)
+                place -= 1
+            keys[i, word] = key
+    return keys
+
+
+@njit(cache=True, nogil=True)
+def _sort_keys(keys: Array, spare: Array, n_bytes: int, digits: Array) -> None:
+    """Sort uint64 keys of `n_bytes` bytes in place: insertion, or radix sort, lowest byte first."""
+    n = len(keys)
+    if n <= _SMALL:
+        for i in range(1, n):
+            key, j = keys[i], i
+            while j > 0 and keys[j - 1] > key:
+                keys[j] = keys[j - 1]
+                j -= 1
+            keys[j] = key
+        return
+    digits[:n_bytes] = 0
+    for i in range(n):
+        key = keys[i]
+        for byte in range(n_bytes):
+            digits[byte, np.int64(key & np.uint64(255))] += 1
+            key >>= np.uint64(8)
+    source, target, swapped = keys, spare[:n], False
+    for byte in range(n_bytes):
+        shift, heads = np.uint64(8 * byte), digits[byte]
+        if heads[np.int64((source[0] >> shift) & np.uint64(255))] == n:
+            continue
+        total = 0
+        for digit in range(256):
+            count = heads[digit]
+            heads[digit] = total
+            total += count
+        for i in range(n):
+            place = np.int64((source[i] >> shift) & np.uint64(255))
+            target[heads[place]] = source[i]
+            heads[place] += 1
+        source, target = target, source
+        swapped = not swapped
+    if swapped:
+        keys[:] = spare[:n]
 
 
 @njit(cache=True, nogil=True)
@@ -96,7 +169,7 @@ def _pack(stream: Array, bos: int, bits: int, at: int, take: int) -> Any:
     """Put the ids at `at` and `take` - 1 places before it into one key; past the start mark there is only it."""
     key, ended = np.uint64(0), False
     for _ in range(take):
-        token = bos if ended else np.int64(stream[at])
+        token: Any = bos if ended else np.int64(stream[at])
         ended = token == bos
         key = (key << np.uint64(bits)) | np.uint64(token)
         at -= 1
@@ -144,84 +217,187 @@ def _sort_pairs(keys: Array, values: Array, spare_keys: Array, spare: Array, n_b
 
 
 @njit(cache=True, nogil=True)
-def compare_neighbours(stream: Array, bos: int, order: int, positions: Array, shared: Array, depth: Array) -> Array:
-    """Fill, for each sorted position, how long its longest gram is (`depth`) and how much of it the one before shares.
+def compare_neighbours(
+    keys: Array, bos: int, order: int, bits: int, starts: Array, shared: Array, depth: Array
+) -> Array:
+    """Fill, for each sorted gram, how long it is (`depth`) and how much of it the one before shares.
 
-    Gives the number of distinct grams of each order (int64, order + 1; entry 0 is unused).
+    Gives the number of distinct grams of each order (int64, order + 1; entry 0 is unused). An order of 1 has no keys
+    to speak of.
     """
     distinct = np.zeros(order + 1, np.int64)
-    for i in range(len(positions)):
-        at, before = np.int64(positions[i]), np.int64(positions[max(i - 1, 0)])
-        n, same, agree = 0, 0, i > 0
-        while n < order:
-            token = stream[at - n]
-            agree = agree and stream[before - n] == token
-            if agree:
-                same += 1
-            n += 1
-            if token == bos:
-                break
-        shared[i], depth[i] = same, n
-        for k in range(same + 1, n + 1):
-            distinct[k] += 1
+    mask, per_key = np.uint64((1 << bits) - 1), 64 // bits
+    for bucket in range(len(starts) - 1):
+        for i in range(starts[bucket], starts[bucket + 1]):
+            first = i == starts[bucket]
+            n, same, agree = 1, 0 if first else 1, not first
+            for k in range(1, order):
+                word = (k - 1) // per_key
+                take = min(per_key, order - 1 - word * per_key)
+                shift = np.uint64(bits * (take - 1 - (k - 1) % per_key))
+                token = (keys[i, word] >> shift) & mask
+                agree = agree and (keys[i - 1, word] >> shift) & mask == token
+                if agree:
+                    same += 1
+                n += 1
+                if np.int64(token) == bos:
+                    break
+            shared[i], depth[i] = same, n
+            for k in range(same + 1, n + 1):
+                distinct[k] += 1
     return distinct
 
 
 @njit(cache=True, nogil=True)
-def fill_order(k: int, order: int, grams: Any, base: int, above: int, trie: Any) -> None:
-    """Write the left-most token, the adjusted count and the first child of every gram of order `k`.
+def emit(
+    keys: Array,
+    order: int,
+    bits: int,
+    lo: int,
+    starts: Array,
+    shared: Array,
+    depth: Array,
+    bases: Array,
+    all_raw: bool,
+    tokens: Array,
+    counts: Array,
+    raws: Array,
+    children: Array,
+) -> None:
+    """Write the left-most token, the counts and the first child of every gram of every order, in one pass.
 
-    `base` is the node of its first gram, `above` that of order k + 1. Adjusted counts: raw for the highest order and
-    for grams that begin with the start mark, else the number of distinct tokens on their left.
+    The grams of order k are entries bases[k] to bases[k + 1]; all ids of the range are grams of order 1. Children are
+    numbered within their order. Adjusted counts: raw for the highest order and for grams that begin with the start
+    mark, else the number of distinct tokens on their left; with `all_raw` they are raw. `raws` is filled too unless
+    it is empty.
     """
-    tokens, counts, children = trie.tokens, trie.counts, trie.children
-    node, child = base - 1, above
-    for i in range(len(grams.positions)):
-        shared, depth = grams.shared[i], grams.depth[i]
-        if depth < k:
-            continue
-        if shared < k:
-            token = grams.stream[np.int64(grams.positions[i]) - k + 1]
-            node += 1
-            while k == 1 and node < token:  # nodes of order 1 are the ids, and some never occur
-                tokens[node] = node
-                if order > 1:
-                    children[node] = child
-                node += 1
-            tokens[node] = token
-            if k < order:
-                children[node] = child
-        if k == order or depth == k:
-            counts[node] += 1
-        elif shared <= k:
-            counts[node] += 1
-            child += 1
-    for rest in range(node + 1, above if k == 1 else 0):
-        tokens[rest] = rest
-        if order > 1:
-            children[rest] = child
+    mask, per_key = np.uint64((1 << bits) - 1), 64 // bits
+    nodes = np.full(order + 2, -1, np.int64)
+    wants_raw = len(raws) > 0
+    for bucket in range(len(starts) - 1):
+        nodes[1] = bucket
+        tokens[bucket] = lo + bucket
+        children[bucket] = nodes[min(2, order)] + 1
+        for i in range(starts[bucket], starts[bucket + 1]):
+            same, n = int(shared[i]), int(depth[i])
+            for k in range(max(same + 1, 2), n + 1):
+                word = (k - 2) // per_key
+                take = min(per_key, order - 1 - word * per_key)
+                shift = np.uint64(bits * (take - 1 - (k - 2) % per_key))
+                nodes[k] += 1
+                node = bases[k] + nodes[k]
+                tokens[node] = (keys[i, word] >> shift) & mask
+                if k < order:
+                    children[node] = nodes[k + 1] + 1
+            for k in range(1 if all_raw else max(same, 1), n + 1):
+                counts[bases[k] + nodes[k]] += 1
+            if wants_raw:
+                for k in range(1, n + 1):
+                    raws[bases[k] + nodes[k]] += 1
 
 
 @njit(cache=True, nogil=True)
-def add_to_contexts(k: int, grams: Any, base: int, trie: Any, nodes: Array, discount: Array) -> None:
-    """Add the counts of the grams of order `k`, and what discounting takes from them, to their contexts.
+def contexts(
+    lo: int, hi: int, tokens: Array, kids: Array, above: Array, lower: Array, lower_kids: Array, found: Array
+) -> None:
+    """Find the context of each gram of one order whose suffix, one shorter, is node lo .. hi - 1: a child of the
+    suffix's own context (`above`), with the same left-most token.
 
-    The taken mass gathers in `trie.backoffs`. `nodes` holds, at every position, the node of the gram of order k - 1
-    that ends there; afterwards that of order `k`. `discount` has D for counts 0, 1, 2, and 3 or more.
+    Both lists of siblings are sorted, so the search gallops on from the last one found. `tokens` are left-most tokens
+    of this order and `kids` the first child of each suffix; `lower` and `lower_kids` the same one order below.
     """
-    node = base - 1
-    for i in range(len(grams.positions)):
-        if grams.shared[i] < k <= grams.depth[i]:
-            node += 1
-            context, count = nodes[np.int64(grams.positions[i]) - 1], trie.counts[node]
-            trie.sums[context] += count
-            trie.backoffs[context] += discount[min(count, 3)]
-    node = base - 1
-    for i in range(len(grams.positions)):
-        if grams.depth[i] >= k:
-            if grams.shared[i] < k:
-                node += 1
-            nodes[grams.positions[i]] = node
+    for parent in range(lo, hi):
+        start, stop = np.int64(kids[parent]), np.int64(kids[parent + 1])
+        if start == stop:
+            continue
+        at = np.int64(lower_kids[above[parent]])
+        end = np.int64(lower_kids[np.int64(above[parent]) + 1])
+        for gram in range(start, stop):
+            token, step = tokens[gram], 1
+            while at + step < end and lower[at + step] <= token:
+                at += step
+                step <<= 1
+            low, high = at, min(at + step, end)  # lower[low] <= token < lower[high], were it there
+            while high - low > 1:
+                middle = (low + high) >> 1
+                if lower[middle] <= token:
+                    low = middle
+                else:
+                    high = middle
+            at = low
+            found[gram] = at
+
+
+@njit(cache=True, nogil=True)
+def masses(
+    lo: int,
+    hi: int,
+    starts: Array,
+    found: Array,
+    counts: Array,
+    dropped: Array,
+    discount: Array,
+    sums: Array,
+    mass: Array,
+) -> None:
+    """Add up, for contexts lo .. hi - 1, the counts of what follows and what discounting takes of it.
+
+    `starts` says where the grams of each last token begin: within these, contexts (`found`) ascend. Every context's
+    sum grows in one order however the contexts are shared out. All of a `dropped` gram's count is taken.
+    """
+    for bucket in range(len(starts) - 1):
+        low, high = starts[bucket], starts[bucket + 1]
+        end = high
+        while low < high:
+            middle = (low + high) >> 1
+            if found[middle] < lo:
+                low = middle + 1
+            else:
+                high = middle
+        while low < end and found[low] < hi:
+            context, count = found[low], counts[low]
+            sums[context] += count
+            if len(dropped) > 0 and dropped[low]:
+                mass[context] += count
+            else:
+                mass[context] += discount[min(count, 3)]
+            low += 1
+
+
+@njit(cache=True, nogil=True)
+def weigh(lo: int, hi: int, sums: Array, mass: Array, grow: bool) -> None:
+    """Turn the mass of contexts lo .. hi - 1 into the weight of the lower order: 1 where nothing follows.
+
+    With `grow` (Witten-Bell) the mass is not taken from the sum but added to it.
+    """
+    for context in range(lo, hi):
+        if sums[context] == 0:
+            mass[context] = 1.0
+            continue
+        if grow:
+            sums[context] += np.uint32(mass[context])
+        mass[context] /= sums[context]
+
+
+@njit(cache=True, nogil=True)
+def probabilities(
+    lo: int,
+    hi: int,
+    kids: Array,
+    shorter: Array,
+    found: Array,
+    counts: Array,
+    sums: Array,
+    weights: Array,
+    discount: Array,
+    probs: Array,
+) -> None:
+    """Fill p = (a - D) / sum + weight of the context * p of the suffix, for children of suffixes lo .. hi - 1."""
+    for parent in range(lo, hi):
+        lower = shorter[parent]
+        for gram in range(np.int64(kids[parent]), np.int64(kids[parent + 1])):
+            context, count = found[gram], counts[gram]
+            probs[gram] = (count - discount[min(count, 3)]) / sums[context] + weights[context] * lower
 
 
 @njit(cache=True, nogil=True)
@@ -241,58 +417,3 @@ def first_seen(stream: Array, size: int) -> Array:
     for i in range(len(stream) - 1, -1, -1):
         first[stream[i]] = i
     return first
-
-
-@njit(cache=True, nogil=True)
-def score_documents(
-    tokens: Array,
-    offsets: Array,
-    bos: int,
-    uniform: float,
-    discounts: Array,
-    trie: Any,
-    nats: Array,
-    nats_last: Array,
-) -> None:
-    """Sum -ln p over the tokens of each document; contexts start anew with each. `nats_last`: of its last token.
-
-    p climbs the orders, p_k = max(a - D, 0) / sum + backoff * p_{k-1}, as long as the context was seen in training.
-    The last entries of `trie.sums` and `trie.backoffs` belong to the empty context.
-    """
-    order = len(discounts) - 1
-    nodes, fresh = np.zeros(order + 1, np.int64), np.zeros(order + 1, np.int64)
-    for document in range(len(offsets) - 1):
-        start, stop = offsets[document], offsets[document + 1]
-        nodes[1], seen = bos, 1  # nodes[k]: the last k tokens of the context, for k up to `seen`
-        total, last = 0.0, 0.0
-        for at in range(start, stop):
-            node, found = np.int64(tokens[at]), 1
-            fresh[1] = node
-            p = trie.backoffs[-1] * uniform
-            if trie.counts[node] > 0:
-                p += (trie.counts[node] - discounts[1, min(trie.counts[node], 3)]) / trie.sums[-1]
-            for k in range(2, min(order, seen + 1) + 1):
-                context = nodes[k - 1]
-                if trie.sums[context] == 0:  # nothing ever followed it, so nothing followed a longer one
-                    break
-                p *= trie.backoffs[context]
-                if found < k - 1:
-                    continue
-                left = np.int64(tokens[at - k + 1]) if at - k + 1 >= start else bos
-                lo, end = np.int64(trie.children[node]), np.int64(trie.children[node + 1])
-                hi = end
-                while lo < hi:
-                    middle = (lo + hi) >> 1
-                    if trie.tokens[middle] < left:
-                        lo = middle + 1
-                    else:
-                        hi = middle
-                if lo < end and trie.tokens[lo] == left:
-                    node, found = lo, k
-                    fresh[k] = node
-                    p += (trie.counts[node] - discounts[k, min(trie.counts[node], 3)]) / trie.sums[context]
-            nodes, fresh, seen = fresh, nodes, min(found, order - 1)
-            last = -np.log(p)
-            total += last
-        nats[document] = total
-        nats_last[document] = last

@@ -187,6 +187,15 @@ class Transformer:
         """
         return scoring.score(self._model, self.device, tokens, offsets)
 
+    @torch.no_grad()
+    def next_probabilities(self, context: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Give p [vocab_size] of every id after the tokens of a document's beginning: its last window of them."""
+        before = np.append(np.int64(self.shape.end_id), np.asarray(context, np.int64))[-self.shape.block_tokens :]
+        vectors = self._model(torch.from_numpy(before[None]).to(self.device))
+        scores = vectors[0, -1].float() @ self._model.embed_tokens.weight.float().T
+        p: npt.NDArray[np.float64] = torch.softmax(scores.double().cpu(), 0).numpy()
+        return p
+
     def untrained(self) -> Transformer:
         """Give the network that training started from."""
         return Transformer(new(self.shape), self.device)

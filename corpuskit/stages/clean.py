@@ -259,9 +259,10 @@ STAGE = Stage(
         ),
         Input(
             "perplexity_model",
-            "Measure perplexity under this model of `train ngram`.",
+            "Measure perplexity under this model of `train ngram`, or an ARPA file.",
             accepts=("model",),
             flag=True,
+            raw=True,
             optional=True,
         ),
     ),

@@ -1,7 +1,8 @@
 """Measure a model on held-out text, in bits per byte.
 
-MODEL is an n-gram model or a Transformer. IN is the output of `shard` (its valid split), of `tokenize` with the
-model's own tokenizer, or of any stage that writes documents; a model of words takes a text file, one sentence a line.
+MODEL is an n-gram model (an ARPA file of KenLM or others too, which is one of words) or a Transformer. IN is the output
+of `shard` (its valid split), of `tokenize` with the model's own tokenizer, or of any stage that writes documents; a
+model of words takes a text file, one sentence a line.
 
 nats is the sum of -ln p over all tokens, nats_end the part of the end-of-document marks, perplexity exp(nats/tokens).
 Bits per byte leaves the end marks out and divides by the UTF-8 bytes of the text, so that models with any tokenizers
@@ -96,6 +97,8 @@ def evaluate(
 
 
 def _about(model: Path) -> dict[str, Any]:
+    if model.is_file():
+        return {"kind": "ngram", "input": "words"}
     try:
         about = json.loads((model / "model.json").read_text(encoding="utf-8"))
         return {"input": "tokens", **about, "kind": str(about["kind"])}
@@ -109,7 +112,7 @@ def _load(model: Path, about: Mapping[str, Any], device: str) -> tuple[Any, dict
         from corpuskit.lm import ngram
 
         counted = ngram.load(model)
-        words = f"{counted.order}-gram, modified Kneser-Ney, {sum(counted.grams):,} grams"
+        words = f"{counted.order}-gram, {counted.described}, {sum(counted.grams):,} grams"
         return counted, {"model": words, "grams": list(counted.grams)}
     if about["kind"] == "transformer":
         from corpuskit.lm import transformer
@@ -229,7 +232,8 @@ def _measure(scorer: Model, text: Text) -> dict[str, float | None]:
     of_documents, of_ends = scorer.score(text.tokens, text.offsets)
     nats, nats_end = float(of_documents.sum()), float(of_ends.sum())
     if not np.isfinite(nats):
-        raise BadData("evaluate", f"the model gives the text {nats} nats", "its training went wrong: train it anew")
+        remedy = "use another smoothing where it has none, else train it anew"
+        raise BadData("evaluate", f"the model gives the text {nats} nats: a token has no probability", remedy)
     return {
         "nats": nats,
         "nats_end": nats_end,
@@ -255,7 +259,7 @@ def _baselines(scorer: Any, text: Text, wanted: bool) -> dict[str, float | None]
 STAGE = Stage(
     options=Options,
     inputs=(
-        Input("model", "the output of `train ngram` or `train transformer`"),
+        Input("model", "the output of `train ngram` or `train transformer`, or an ARPA file", raw=True),
         Input(
             "corpus",
             "the output of `shard` or `tokenize`, documents, or a text file",

@@ -1,8 +1,8 @@
 """Train an n-gram model with modified Kneser-Ney smoothing.
 
-Interpolated modified Kneser-Ney (Chen and Goodman 1998) as KenLM's lmplz estimates it (Heafield et al. 2013), without
-pruning. IN is the output of `shard` (its train split) or of `tokenize`; with `--input words` it is plain text, or a
-folder of it, gzipped or not: one sentence a line, words by white space.
+Interpolated modified Kneser-Ney (Chen and Goodman 1998) as KenLM's lmplz estimates it (Heafield et al. 2013). IN is the
+output of `shard` (its train split) or of `tokenize`; with `--input words` it is plain text, or a folder of it, gzipped
+or not: one sentence a line, words by white space.
 
 A document is one sentence to the model: it is preceded by `<s>`, and its end mark is predicted like a token. Blocks
 are read as one stream that is cut where documents begin; a document whose end did not fit the last block has no end
@@ -15,6 +15,7 @@ unknown words are `<unk>`.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,21 @@ class Options:
 
     order: int = option(5, "The longest grams, in tokens.", min=1, max=8)
     input: str = option("tokens", "What IN is: token ids, or plain text of words.", choices=("tokens", "words"))
+    smoothing: str = option(
+        "kneser-ney",
+        "How unseen words get probability; the others are for comparison.",
+        choices=("kneser-ney", "witten-bell", "none"),
+    )
+    prune: tuple[int, ...] = option(
+        (), "Leave grams out that occur at most so often: one number an order from 1 on, the last for all higher ones."
+    )
+    interpolate_unigrams: bool = option(True, "Mix unigrams with the uniform distribution.")
     discount_fallback: bool = option(True, "Use discounts 0.5, 1, 1.5 for orders whose own do not exist, as lmplz can.")
+    arpa: bool = option(False, "Write model.arpa too, which KenLM and others read.")
+    memory_gb: float | None = option(
+        None, "Keep tables in files, and what is sorted at a time within about this.", min=0.001, how=True
+    )
+    threads: int | None = option(None, "Threads at work; by default one a core.", min=1, how=True)
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,7 @@ def train(
 ) -> None:
     """Estimate the model and leave its files in `out`."""
     from corpuskit.lm import ngram, ngram_counts
+    from corpuskit.lm.ngram_tables import Work
 
     if isinstance(corpus, Path):
         text = _read_words(corpus, options)
@@ -66,27 +82,39 @@ def train(
             raise BadData("train ngram", "expected text, found not one token", remedy)
         warn("there is not one token to learn from; to this model all are as likely")
     status(f"counting {options.order}-grams of {len(text.tokens):,} tokens")
-    estimate = ngram_counts.estimate(
-        text.tokens,
-        text.offsets,
-        order=options.order,
-        vocab_size=text.vocab_size,
-        end_id=text.end_id,
-        fallback=options.discount_fallback,
+    smoothing = ngram_counts.Smoothing(
+        options.smoothing, options.discount_fallback, options.prune, options.interpolate_unigrams
     )
+    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=out) as scratch:
+        memory = None if options.memory_gb is None else int(options.memory_gb * 1e9)
+        estimate = ngram_counts.estimate(
+            text.tokens,
+            text.offsets,
+            order=options.order,
+            vocab_size=text.vocab_size,
+            end_id=text.end_id,
+            types=text.vocab_size + 1 if text.closed else None,
+            smoothing=smoothing,
+            work=Work(options.threads, memory, Path(scratch)),
+        )
+        status("writing the model")
+        ngram.save(
+            out,
+            estimate,
+            vocab_size=text.vocab_size,
+            end_id=text.end_id,
+            smoothing=options.smoothing,
+            words=text.words,
+            tokenizer=tokenizer,
+        )
+    if options.arpa:
+        from corpuskit.lm import arpa
+
+        status("writing model.arpa")
+        arpa.write(ngram.load(out), out / "model.arpa")
     if estimate.fallback_orders and len(text.tokens):
         orders = ", ".join(map(str, estimate.fallback_orders))
         warn(f"too few distinct counts for the discounts of order {orders}; used 0.5, 1, 1.5")
-    types = text.vocab_size + 1 if text.closed else estimate.grams[0]
-    ngram.save(
-        out,
-        estimate,
-        vocab_size=text.vocab_size,
-        types=types,
-        end_id=text.end_id,
-        words=text.words,
-        tokenizer=tokenizer,
-    )
 
 
 def _read_words(path: Path, options: Options) -> Text:
@@ -152,5 +180,6 @@ STAGE = Stage(
             raw=True,
         ),
     ),
+    version=2,
     steps=(Step(train, writes={"model": Files()}),),
 )
