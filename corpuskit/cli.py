@@ -336,6 +336,7 @@ def plan(recipe: str, root: str | None, settings: tuple[str, ...], until: str | 
 )
 @click.option("--clusters", is_flag=True, help="Print the largest clusters of `dedup`, with a sample each.")
 @click.option("--cluster", metavar="ID", help="Print the documents of the cluster that this one is in.")
+@click.option("--html", is_flag=True, help="PATH is an HTML file: print its blocks, kept and dropped, with why.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(path: str, rows: int | None, thresholds: tuple[str, ...], **how: Any) -> None:
     """Show a dataset: its ledger, columns, rows, drops with reasons, lineage; or the table of a whole run."""

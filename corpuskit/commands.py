@@ -153,9 +153,14 @@ def show_lines(
     as_json: bool,
     clusters: bool = False,
     cluster: str | None = None,
+    html: bool = False,
 ) -> Iterator[str]:
-    """Show a dataset or a run; with `thresholds`, what `clean` would keep with other bounds; or clusters of `dedup`."""
-    if clusters or cluster is not None:
+    """Show a dataset or a run; with `thresholds`, what `clean` would keep with other bounds; clusters; a web page."""
+    if html:
+        from corpuskit.show_html import page_lines
+
+        yield from page_lines(path, as_json=as_json)
+    elif clusters or cluster is not None:
         yield from _cluster_lines(path, rows, cluster, as_json=as_json)
     elif not dataset.is_dataset(path):
         if as_json:

@@ -8,7 +8,7 @@ import pytest
 
 from corpuskit.text.charset import decode
 from corpuskit.text.html import HtmlError, html_to_text
-from corpuskit.text.html_about import iso_date
+from corpuskit.text.html.about import iso_date
 
 CASES = sorted((Path(__file__).parent / "cases" / "html").glob("*.html"))
 
@@ -40,7 +40,7 @@ def test_next_to_nothing_is_no_error(html: str) -> None:
 @pytest.mark.parametrize("html", ["<div>" * 600 + "x", "<DIV>" * 600 + "x" + "</DIV>" * 600])
 def test_divisions_nested_too_deeply_are_refused(html: str) -> None:
     with pytest.raises(HtmlError, match="deeper than 512"):
-        html_to_text(html)
+        html_to_text(html, "resiliparse")
 
 
 def test_many_divisions_side_by_side_are_read() -> None:
@@ -89,7 +89,7 @@ def test_no_bytes_are_an_empty_text() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 def test_a_page_keeps_its_layout(case: Path) -> None:
     expected = case.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n")
-    assert html_to_text(case.read_text(encoding="utf-8")).text == expected
+    assert html_to_text(case.read_text(encoding="utf-8"), "resiliparse").text == expected
 
 
 def test_a_page_says_its_title_date_and_language() -> None:
@@ -147,7 +147,7 @@ def test_a_short_word_alone_in_its_tag_is_not_lost(word: str) -> None:
 
 def test_marks_of_our_own_in_a_page_do_no_harm() -> None:
     html = "<body><main><p>\ufdd0 a &#xfdd2; b \ufdd4 c &#64977;</p><p>and a second paragraph</p></main>"
-    text = html_to_text(html).text
+    text = html_to_text(html, "resiliparse").text
     assert not any("\ufdd0" <= char <= "\ufdef" for char in text)
     assert all(char in text for char in "abc")
 
@@ -165,7 +165,7 @@ def test_marks_of_our_own_in_a_page_do_no_harm() -> None:
 )
 def test_pages_that_would_take_the_square_of_their_size_are_refused(html: str) -> None:
     with pytest.raises(HtmlError):
-        html_to_text(html)
+        html_to_text(html, "resiliparse")
 
 
 @pytest.mark.parametrize("tag", ["span", "table", "pre", "p", "b", "td", "svg", "select", "<", "!--", "script", "rt"])

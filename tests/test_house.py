@@ -32,7 +32,18 @@ FLOORS = {
         "verify",
         "streams",
     ],
-    5: ["progress", "show", "show_clusters", "what_if", "reference", "commands", "cli", "__main__", "__init__"],
+    5: [
+        "progress",
+        "show",
+        "show_clusters",
+        "show_html",
+        "what_if",
+        "reference",
+        "commands",
+        "cli",
+        "__main__",
+        "__init__",
+    ],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 FILES = sorted(HOME.rglob("*.py"))

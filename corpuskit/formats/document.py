@@ -10,12 +10,21 @@ from typing import Any
 import pyarrow as pa
 
 from corpuskit.schema import DOCS, DROP, ERROR
+from corpuskit.text.charset import Decoded
 
-Row = dict[str, str | None]
+Row = dict[str, str | float | None]
 
 #: Documents as they come out of raw files. `extra` is a JSON object: columns of the input that a document does not
-#: have, or details of how it was read; null where there are none.
-EXTRACTED = DOCS.append(pa.field("extra", pa.string()))
+#: have, or details of how it was read; null where there are none. `html_confidence` is the F1 that is to be expected of
+#: the main text of a web page.
+EXTRACTED = pa.schema(
+    [
+        *DOCS,
+        pa.field("author", pa.string()),
+        pa.field("html_confidence", pa.float32()),
+        pa.field("extra", pa.string()),
+    ]
+)
 #: The same with the marks.
 MARKED = EXTRACTED.append(pa.field(DROP, pa.string())).append(pa.field(ERROR, pa.string()))
 
@@ -28,7 +37,26 @@ class Reading:
     id_column: str = "id"
     text_per: str = "file"  # file, line or paragraph
     max_record_bytes: int = 64 << 20
-    html: str = "resiliparse"  # or trafilatura
+    html: str = "corpuskit"  # or one of the libraries
+    html_fallback: str = "none"
+    comments: bool = False
+
+    def page_fields(self, page: Decoded) -> dict[str, str | float | None]:
+        """Take the main text out of an HTML page: text, title, language, date, author, html_confidence.
+
+        Raises HtmlError for a page that would take a library more than linear time.
+        """
+        from corpuskit.text.html import html_to_text
+
+        found = html_to_text(page.utf8(), self.html, self.html_fallback, comments=self.comments)
+        return {
+            "text": found.text,
+            "title": found.title,
+            "language": found.language,
+            "date": found.date,
+            "author": found.author,
+            "html_confidence": found.confidence,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +72,7 @@ class Origin:
     source: str | None = None
     license: str | None = None
 
-    def row(self, id: str, text: str = "", **fields: str | None) -> Row:
+    def row(self, id: str, text: str = "", **fields: str | float | None) -> Row:
         """Build a row; absent fields are null."""
         row: Row = {"id": id, "text": text, **fields}
         about = self.about

@@ -13,7 +13,7 @@ from corpuskit.formats.document import Origin, Reading, Row, json_text
 from corpuskit.formats.opening import PROBLEMS, ByteStream
 from corpuskit.schema import DOCS
 from corpuskit.text.charset import decode
-from corpuskit.text.html import HtmlError, html_to_text
+from corpuskit.text.html import HtmlError
 
 _FIELDS = frozenset(DOCS.names) - {"id", "text"}
 _TABLE_ROWS = 256  # read at once: rows may be large
@@ -108,19 +108,12 @@ def read_html(stream: ByteStream, origin: Origin, reading: Reading) -> Iterator[
     decoded = decode(data, html=True)
     about = {"charset": decoded.charset, "replaced": decoded.replaced} if decoded.replaced else {}
     try:
-        page = html_to_text(decoded.text, reading.html)
+        fields = reading.page_fields(decoded)
     except HtmlError as error:
         yield origin.failed(origin.name, "nested_too_deep", str(error))
         return
-    yield origin.row(
-        origin.name,
-        page.text,
-        url=origin.about.get("url"),
-        title=page.title,
-        language=page.language,
-        date=page.date,
-        extra=json_text(about),
-    )
+    row = origin.row(origin.name, url=origin.about.get("url"))
+    yield {**row, **fields, "date": fields["date"] or row["date"], "extra": json_text(about)}
     yield from _ending(stream, origin)
 
 

@@ -16,7 +16,7 @@ from corpuskit.formats.document import Origin, Reading, Row, json_text
 from corpuskit.formats.opening import PROBLEMS, ByteStream
 from corpuskit.formats.response import Response, decode_body, header_fields, parse_response
 from corpuskit.text.charset import Decoded, decode
-from corpuskit.text.html import HtmlError, html_to_text
+from corpuskit.text.html import HtmlError
 
 _START = re.compile(rb"WARC/\d")
 _RESTART = re.compile(rb"\nWARC/\d\.\d+\r?\n")
@@ -230,11 +230,11 @@ def _page(record: Record, response: Response, row: Row, reading: Reading) -> Row
     else:
         decoded = decode(body, response.charset, html=True)
         try:
-            page = html_to_text(decoded.text, reading.html)
+            fields = reading.page_fields(decoded)
         except HtmlError as error:
             row |= {"error": "nested_too_deep", "extra": json_text({"detail": str(error)})}
             return row
-        row |= {"text": page.text, "title": page.title, "language": page.language, "date": page.date or row["date"]}
+        row |= {**fields, "date": fields["date"] or row["date"]}
         row["extra"] = _details(record, decoded, problem)
     return row
 

@@ -100,7 +100,7 @@ def normalise(data: Any, start: int, stop: int, tables: Any, scratch: Any, units
         kind = kinds[char]
         if kind == REMOVED:
             continue
-        if is_open and (kind == SPACE or kind == UNIT):  # noqa: SIM109
+        if is_open and (kind == SPACE or kind == UNIT):
             scratch[filled] = 32
             filled += one
             count += one

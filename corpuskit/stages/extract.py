@@ -29,11 +29,13 @@ files have too, with the file's name in front), else the file's name and the row
 Columns that a document does not have are kept together as JSON in `extra`. Undecodable bytes become U+FFFD; `extra`
 tells how many.
 
-The main text of HTML keeps headings, lists, tables, code and line breaks as readable text; title, language and date are
-what the page says of itself, where it says nothing the date is the capture's. By default it is found by Resiliparse's
-rules (Bevendorff et al. 2018). `--html trafilatura` (Barbaresi 2021, an extra) agrees better with what people marked as
-the main text of articles (F1 .92 against .86), worse with whole pages (.70 against .88), at a quarter of the speed:
-`tests/bench/bench_html.py` measures both.
+The main text of HTML keeps headings, lists, tables, code and line breaks as readable text; title, language, date and
+author are what the page says of itself, where it says nothing the date is the capture's. `corpuskit`, the default,
+parts a page into blocks and has boosted trees judge each; `html_confidence` is the F1 that it expects of the whole,
+which `clean --threshold html_confidence>=0.5` can ask for. `--html-fallback trafilatura` (Barbaresi 2021, an extra) has
+pages below that read by Trafilatura. `--html resiliparse` (Bevendorff et al. 2018) and `--html trafilatura` use these
+libraries throughout. `corpuskit show --html PAGE` shows what is kept of a page; docs/extraction.md tells how good and
+fast they are.
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ from corpuskit.formats.reading import REASONS, read_rows
 from corpuskit.options import option
 from corpuskit.schema import rows_to_batch
 from corpuskit.stage import Input, OneFile, Stage, Step, Table, Yield, group, group_bytes, status, warn
+from corpuskit.text.html import EXTRACTORS, FALLBACKS
 
 _BATCH_ROWS = 1_000
 _BATCH_CHARS = 16 << 20
@@ -68,7 +71,9 @@ class Options:
         "id", "Column or key of the id: words as they stand, numbers behind the file's name; else that and the row."
     )
     text_per: str = option("file", "What of a plain text file is a document.", choices=("file", "line", "paragraph"))
-    html: str = option("resiliparse", "What takes the text out of HTML pages.", choices=("resiliparse", "trafilatura"))
+    html: str = option("corpuskit", "What takes the main text out of HTML pages.", choices=EXTRACTORS)
+    html_fallback: str = option("none", "What reads the pages that `corpuskit` is unsure of.", choices=FALLBACKS)
+    comments: bool = option(False, "Keep what readers have written below the text of HTML pages.")
     max_record_bytes: int = option(
         64 << 20, "Largest page, record, line or text file that is read, decompressed.", min=1 << 10, max=1 << 30
     )
@@ -106,7 +111,15 @@ def _words(word: str) -> list[str]:
 def read(dump: OneFile, options: Options) -> Iterator[Yield]:
     """Read one file as batches of at most 1,000 rows or about 16 MiB of text."""
     origin = Origin(dump.path.name, dump.about, options.source, options.license)
-    reading = Reading(options.text_column, options.id_column, options.text_per, options.max_record_bytes, options.html)
+    reading = Reading(
+        options.text_column,
+        options.id_column,
+        options.text_per,
+        options.max_record_bytes,
+        options.html,
+        options.html_fallback,
+        options.comments,
+    )
     if options.sample is not None and not dump.part:
         raise UsageError(dump.path.name, "--sample needs local files", "copy the dump and its index to this machine")
     if dump.part:
@@ -122,7 +135,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
     chars, some = 0, False
     for row in rows:
         held.append(row)
-        chars += len(row["text"] or "") + len(row.get("extra") or "")
+        chars += len(str(row["text"] or "")) + len(str(row.get("extra") or ""))
         if len(held) >= _BATCH_ROWS or chars >= _BATCH_CHARS:
             yield rows_to_batch(held, MARKED)
             held, chars, some = [], 0, True

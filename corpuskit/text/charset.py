@@ -29,6 +29,11 @@ class Decoded:
     text: str
     charset: str
     replaced: int
+    data: bytes | None = None  # the text in UTF-8, where it came so
+
+    def utf8(self) -> bytes:
+        """Give the text in UTF-8."""
+        return self.text.encode() if self.data is None else self.data
 
 
 def decode(data: bytes, declared: str | None = None, *, html: bool = False) -> Decoded:
@@ -45,7 +50,7 @@ def decode(data: bytes, declared: str | None = None, *, html: bool = False) -> D
     known = _codec(declared)
     if not (known or "").startswith(_SEVEN_BIT):
         try:
-            return Decoded(data.decode("utf-8"), "utf-8", 0)
+            return Decoded(data.decode("utf-8"), "utf-8", 0, data)
         except UnicodeDecodeError:
             pass
     outside = len(data) - len(data.translate(None, bytes(range(128, 256))))

@@ -147,7 +147,7 @@ def places(data: Any, start: int, stop: int, kinds: Any, begins: Any, ends: Any)
         if kind == REMOVED:
             at += size
             continue
-        if is_open and (kind == SPACE or kind == UNIT):  # noqa: SIM109
+        if is_open and (kind == SPACE or kind == UNIT):
             is_open = False
             count += 1
         if kind != SPACE:

@@ -1,9 +1,10 @@
-"""Take the main text out of an HTML page."""
+"""Take the main text out of an HTML page by Resiliparse's rules (Bevendorff et al. 2018), with a second look."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from corpuskit.text.html import HtmlError, HtmlText
 
 #: Blocks and lists nested deeper take a reader time and memory that grow with the square of the depth; 512 is where
 #: browsers stop to nest.
@@ -23,46 +24,19 @@ _FURNITURE = [
     *("nav", "header", "footer", "aside", "button", "select", "dialog", "[role=navigation]", "[role=banner]"),
     *("[role=contentinfo]", "[role=search]", "[class*=cookie]", "[id*=cookie]", "[class*=breadcrumb]"),
 ]
-EXTRACTORS = ("resiliparse", "trafilatura")
 
 
-class HtmlError(ValueError):
-    """A page that cannot be rendered in reasonable time."""
+def extract(html: str) -> HtmlText:
+    """Give a page's main content, and what the page says of itself.
 
-
-@dataclass(frozen=True, slots=True)
-class HtmlText:
-    """The main text of a page, its title, the primary subtag of its declared language, its date of publication."""
-
-    text: str
-    title: str | None
-    language: str | None
-    date: str | None = None
-
-
-def html_to_text(html: str, extractor: str = "resiliparse") -> HtmlText:
-    """Give a page's main content as plain text, and what the page says of itself.
-
-    Headings and paragraphs stand between blank lines, items of lists behind `- ` or their number, nested ones
-    indented, rows of tables as `cell | cell`, code as it stands; no links, forms, comments. A page without main
-    content gives an empty text. The text depends on the page alone. `extractor` is one of `EXTRACTORS`: Resiliparse's
-    rules (Bevendorff et al. 2018) with a fallback, or Trafilatura's (Barbaresi 2021).
-    Raises HtmlError for pages that would take more than linear time, ImportError without the extractor.
+    Raises HtmlError for pages that would take Resiliparse more than linear time.
     """
-    _check(html)
+    check(html)
     from resiliparse.parse.html import HTMLTree
 
-    from corpuskit.text.html_about import describe
-    from corpuskit.text.html_layout import guard, mark
+    from corpuskit.text.html.about import describe
+    from corpuskit.text.html.layout import guard, mark
 
-    if extractor == "trafilatura":
-        from corpuskit.text.html_trafilatura import main_text
-
-        about = describe(HTMLTree.parse(html), html)
-        try:
-            return HtmlText(main_text(html), about.title, about.language, about.date)
-        except (ValueError, RecursionError) as error:
-            raise HtmlError(str(error)) from None
     tree = HTMLTree.parse(guard(html))
     if not tree.document:
         return HtmlText("", None, None)
@@ -71,10 +45,11 @@ def html_to_text(html: str, extractor: str = "resiliparse") -> HtmlText:
     return HtmlText(_main_text(tree, "omment" in html), about.title, about.language, about.date)
 
 
-def _check(html: str) -> None:
+def check(html: str) -> None:
+    """Refuse pages that parsers of trees take more than linear time for. Raises HtmlError."""
     import numpy as np
 
-    from corpuskit.text.html_kernels import measure
+    from corpuskit.text.html.guard_kernels import measure
 
     page = np.frombuffer(html.encode("utf-8", "replace"), np.uint8)
     attributes, blocks, lists, items, tags = measure(page)
@@ -90,7 +65,7 @@ def _check(html: str) -> None:
 
 def _main_text(tree: Any, commented: bool) -> str:
     """Extract by rules; where these leave little of a page, take comments for text, then all but the furniture."""
-    from corpuskit.text.html_layout import render
+    from corpuskit.text.html.layout import render
 
     text = _extract(tree, main_content=True, comments=False)
     whole = _visible_chars(tree, len(text) / (_SMALL_SHARE if commented else _LOST_SHARE))
@@ -116,7 +91,7 @@ def _extract(tree: Any, **choices: Any) -> str:
 
 def _visible_chars(tree: Any, enough: float) -> int:
     """Give the length of the page's text, scripts and styles apart; 0 where all text is not longer than `enough`."""
-    from corpuskit.text.html_layout import all_named
+    from corpuskit.text.html.layout import all_named
 
     whole = len(tree.body.text) if tree.body else 0
     if enough >= whole:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,17 @@ _ISO = re.compile(
     r"\s*(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)"
     r"(?:[T ]\s?(\d{2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})?)?"
 )
-_JSON_DATE = re.compile(r'"datePublished"\s*:\s*"([^"]{8,40})"')
-_LONGEST_JSON = 1 << 20
+JSON_DATE = re.compile(r'"datePublished"\s*:\s*"([^"]{8,40})"')
+LONGEST_JSON = 1 << 20
 _FIRST_YEAR, _LAST_YEAR = 1990, 2099
-_DATE_NAMES = (
+DATE_NAMES = (
     *("article:published_time", "datepublished", "dc.date.issued", "dcterms.issued", "dcterms.created", "dc.date"),
     *("date", "pubdate", "publishdate", "publish_date", "publication_date", "parsely-pub-date", "sailthru.date"),
     *("og:published_time", "dcterms.date", "citation_publication_date", "citation_date", "article:published"),
 )
+AUTHOR_NAMES = ("author", "article:author", "parsely-author", "dc.creator", "sailthru.author", "byl", "citation_author")
+#: The names of all <meta> that are read.
+META_NAMES = (*DATE_NAMES, *AUTHOR_NAMES, "og:title", "content-language", "og:locale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class About:
     title: str | None
     date: str | None
     language: str | None
+    author: str | None = None
 
 
 def describe(tree: Any, html: str) -> About:
@@ -68,8 +72,13 @@ def _title(tree: Any, metas: dict[str, str]) -> str | None:
 
 def _language(document: Any, metas: dict[str, str]) -> str | None:
     root = document.query_selector("html")
-    declared = [root.getattr("lang") or root.getattr("xml:lang")] if root else []
-    for label in (*declared, metas.get("content-language"), metas.get("og:locale")):
+    declared = root.getattr("lang") or root.getattr("xml:lang") if root else None
+    return first_language(declared, metas.get("content-language"), metas.get("og:locale"))
+
+
+def first_language(*labels: str | None) -> str | None:
+    """Give the primary subtag of the first label that is one of a language."""
+    for label in labels:
         found = _LANGUAGE.match((label or "").strip())
         if found:
             return found[0].lower()
@@ -77,21 +86,22 @@ def _language(document: Any, metas: dict[str, str]) -> str | None:
 
 
 def _date(document: Any, metas: dict[str, str], html: str) -> str | None:
-    for value in _dates(document, metas, html):
-        date = iso_date(value)
-        if date:
-            return date
-    return None
+    return first_date(_dates(document, metas, html))
+
+
+def first_date(values: Iterable[str]) -> str | None:
+    """Give the first of these that is a date, in ISO 8601."""
+    return next((date for date in map(iso_date, values) if date), None)
 
 
 def _dates(document: Any, metas: dict[str, str], html: str) -> Iterator[str]:
-    for name in _DATE_NAMES:
+    for name in DATE_NAMES:
         if name in metas:
             yield metas[name]
     scripts = document.get_elements_by_tag_name("script").values() if '"datePublished"' in html else ()
     for script in scripts:
         if "ld+json" in (script.getattr("type") or ""):
-            found = _JSON_DATE.search(script.text[:_LONGEST_JSON])
+            found = JSON_DATE.search(script.text[:LONGEST_JSON])
             if found:
                 yield found[1]
     if "=datePublished" in html or '="datePublished' in html:

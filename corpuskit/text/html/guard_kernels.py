@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from corpuskit.text.html_names import BLOCKS, ITEM, LISTS, RAW
+from corpuskit.text.html.guard_names import BLOCKS, ITEM, LISTS, RAW
 
 _SLASH, _LESS, _GREATER, _EQUALS = 47, 60, 62, 61
 _QUOTES = (34, 39)

@@ -4,7 +4,27 @@ from __future__ import annotations
 
 import logging
 
+from corpuskit.text.html import HtmlError, HtmlText
+
 _MAX_CHARS = 4 << 20  # it takes a second for some 5 MB of ordinary pages, and refuses 20 MB itself
+
+
+def extract(html: str) -> HtmlText:
+    """Give a page's main content, and what the page says of itself.
+
+    Raises HtmlError for pages that would take too long, ImportError where Trafilatura is not installed.
+    """
+    from resiliparse.parse.html import HTMLTree
+
+    from corpuskit.text.html.about import describe
+    from corpuskit.text.html.by_resiliparse import check
+
+    check(html)
+    about = describe(HTMLTree.parse(html), html)
+    try:
+        return HtmlText(main_text(html), about.title, about.language, about.date)
+    except (ValueError, RecursionError) as error:
+        raise HtmlError(str(error)) from None
 
 
 def main_text(html: str) -> str:

@@ -1,4 +1,4 @@
-"""Names of tags as numbers: their first eight letters, as `html_kernels` reads them."""
+"""Names of tags as numbers: their first eight letters, as `guard_kernels` reads them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,80 @@
+"""Find bytes sixteen at a time; import it only where it runs, for numba's sake.
+
+Half of a page of today is scripts, styles and values of attributes, of which nothing is wanted but where they end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_WIDE = 16
+_ONES = np.uint64(0xFFFF)
+
+
+@intrinsic
+def _equal(context: Any, data: Any, at: Any, one: Any, other: Any) -> Any:
+    """Compare data[at:at + 16] with two bytes: bit i is set where byte i equals one of them. No bounds are checked."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(8), _WIDE)
+        array = target.make_array(signature.args[0])(target, builder, arguments[0])
+        byte = builder.gep(builder.bitcast(array.data, cgutils.voidptr_t), [arguments[1]])
+        loaded = builder.load(builder.bitcast(byte, vector.as_pointer()))
+        loaded.align = 1
+        hits = [builder.icmp_unsigned("==", loaded, _spread(builder, vector, wanted)) for wanted in arguments[2:]]
+        mask = builder.bitcast(builder.or_(*hits), ir.IntType(_WIDE))
+        return builder.zext(mask, ir.IntType(64))
+
+    return types.uint64(data, types.int64, types.uint8, types.uint8), generate
+
+
+def _spread(builder: Any, vector: Any, byte: Any) -> Any:
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, byte, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), _WIDE), [0] * _WIDE)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+@intrinsic
+def _lowest(context: Any, mask: Any) -> Any:
+    """Give the place of the lowest bit that is set."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+@njit(cache=True, nogil=True)
+def find(data: Any, at: int, size: int, one: Any, other: Any) -> Any:
+    """Give the place of the first byte from `at` on that is `one` or `other`; `size` where there is none."""
+    while at + _WIDE <= size:
+        hits = _equal(data, at, one, other)
+        if hits:
+            return at + _lowest(hits)
+        at += _WIDE
+    while at < size and data[at] != one and data[at] != other:
+        at += 1
+    return at
+
+
+@intrinsic
+def borrowed(context: Any, array: Any) -> Any:
+    """Give the array as one that nobody owns, for functions that end before whoever owns it.
+
+    numba counts references with atomic operations at every call; in a loop over tags they took most of the time.
+    """
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = target.make_array(signature.args[0])(target, builder, arguments[0])
+        view.meminfo = cgutils.get_null_value(view.meminfo.type)
+        view.parent = cgutils.get_null_value(view.parent.type)
+        return view._getvalue()
+
+    return array(array), generate
