@@ -208,7 +208,7 @@ def _stage_command(words: str) -> click.Command:
                 )
             )
     params += [_click_option(spec) for spec in specs(stage.options)]
-    if _streams(stage):
+    if _streams(stage) and not any(spec.name == "format" for spec in specs(stage.options)):
         params.append(
             click.Option(
                 ["--format", "stream_format"],

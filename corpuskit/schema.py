@@ -25,6 +25,10 @@ DOCS = pa.schema(
 DROP = "drop"
 #: Reserved: why a row of bad input could not be read. The runner moves such rows to `errors/`.
 ERROR = "error"
+#: How many of a counted list's values, at its end, are no tokens but padding.
+PADDING = "padding"
+#: How many of a counted list's values came in before: tokens of documents that are taken more than once.
+REPEATED = "repeated"
 #: Columns with this prefix explain a mark; they travel with the marked rows only.
 DETAIL_PREFIX = "drop_"
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from corpuskit.dataset import MARKED, Ledger
 from corpuskit.errors import CorpuskitError
-from corpuskit.schema import DETAIL_PREFIX, DROP, ERROR
+from corpuskit.schema import DETAIL_PREFIX, DROP, ERROR, PADDING, REPEATED
 from corpuskit.stage import Files, Step, Table
 
 
@@ -40,11 +40,12 @@ def _part(batch: pa.RecordBatch, column: str) -> tuple[pa.RecordBatch, pa.Record
 
 
 def weigh(batch: pa.RecordBatch, counts: str | None) -> int:
-    """Count a batch's rows, or the values of a list column that are not null."""
+    """Count a batch's rows, or the values of a list column that are not null, padding or repeated."""
     if counts is None:
         return int(batch.num_rows)
     values = batch.column(counts).flatten()
-    return len(values) - int(values.null_count)
+    surplus = sum(pc.sum(batch.column(name)).as_py() or 0 for name in (PADDING, REPEATED) if name in batch.schema.names)
+    return len(values) - int(values.null_count) - int(surplus)
 
 
 class Tally:

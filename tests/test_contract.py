@@ -36,6 +36,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "shard": {"block_tokens": 64, "valid_fraction": 0.1},
     "train ngram": {"order": 3},
     "train transformer": {"size": "tiny", "steps": 3, "batch_tokens": 256},
+    "export": {"format": "jsonl"},
 }
 #: Which dataset of the small chain fits an input that takes this artifact.
 GIVES = {

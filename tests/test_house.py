@@ -15,7 +15,7 @@ import pytest
 HOME = Path(__file__).parents[1] / "corpuskit"
 FLOORS = {
     0: ["errors", "schema", "lean"],
-    1: ["text", "formats", "sketch", "tokens", "lm", "sources"],
+    1: ["text", "formats", "sketch", "tokens", "lm", "sources", "exports"],
     2: ["stage", "options", "network"],
     3: ["stages"],
     4: [

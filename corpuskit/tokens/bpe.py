@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from corpuskit.errors import NoInput, UsageError
 from corpuskit.schema import token_type
+from corpuskit.tokens.fast import FastEncoder, agrees, open_fast
 
 #: The end-of-document mark of the tokenizers that this package makes; its id is 0.
 END_OF_TEXT = "<|endoftext|>"
@@ -35,6 +36,8 @@ _LONG_WORD = re.compile(r"([^\W\d_]{512}|\d{512}|(?:[^\w \t-\r]|_){512}|\s{512})
 _CHUNK_CHARS = 1 << 19
 # Where the GPT-2 pattern always ends a word, whatever comes before and after.
 _CUT = re.compile(r"(?<=\S)[ \n]")
+# The fast encoder needs some ten bytes for a byte of text.
+_FAST_CHARS = 1 << 22
 _NO_LIMIT = int(1e30)  # what `transformers` writes for "no limit"
 
 
@@ -47,6 +50,7 @@ class TextTokenizer:
     end_token: str
     end_id: int
     cuttable: bool  # long texts may be cut at `_CUT` without a change of ids
+    fast: FastEncoder | None = None  # gives the same ids
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -66,6 +70,8 @@ class TextTokenizer:
         Special tokens that a text spells out are plain text. The ids are those of `tokenizers`, whatever
         `chunk_chars`, which bounds the memory.
         """
+        if self.fast is not None:
+            return self._fast(self.fast, texts)
         parts = [np.empty(0, self.dtype)]
         lengths = np.zeros(len(texts), np.int64)
         for pieces, owners in self._chunks(texts, chunk_chars):
@@ -77,6 +83,25 @@ class TextTokenizer:
         offsets = np.zeros(len(texts) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         return np.concatenate(parts), offsets
+
+    def _fast(self, fast: FastEncoder, texts: Sequence[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+        parts, offsets, start = [np.empty(0, self.dtype)], [np.zeros(1, np.int64)], 0
+        while start < len(texts):
+            end, chars = start, 0
+            while end < len(texts) and (end == start or chars + len(texts[end]) <= _FAST_CHARS):
+                chars += len(texts[end])
+                end += 1
+            ids, ends = fast.encode(texts[start:end])
+            parts.append(ids.astype(self.dtype))
+            offsets.append(ends[1:] + offsets[-1][-1])
+            start = end
+        return np.concatenate(parts), np.concatenate(offsets)
+
+    def differing(self, texts: Sequence[str]) -> int | None:
+        """Give the first text whose ids are not those of `tokenizers`, None where all are the same."""
+        if self.fast is None or agrees(self.fast, self.backend, texts):
+            return None
+        return next((at for at, text in enumerate(texts) if not agrees(self.fast, self.backend, [text])), 0)
 
     def decode(self, ids: npt.NDArray[Any] | Sequence[int]) -> str:
         """Give the text of ids; special tokens, the end mark among them, are left out."""
@@ -132,8 +157,8 @@ def save(tokenizer: Any, folder: Path) -> None:
     _write_json(folder / CONFIG, _config(END_OF_TEXT) | {"bos_token": END_OF_TEXT, "pad_token": END_OF_TEXT})
 
 
-def load(path: Path, end_token: str | None = None) -> TextTokenizer:
-    """Load a tokenizer from its folder or its `tokenizer.json`.
+def load(path: Path, end_token: str | None = None, *, fast: bool = False) -> TextTokenizer:
+    """Load a tokenizer from its folder or its `tokenizer.json`; with `fast`, encode by fastokens where that is exact.
 
     Its end-of-document mark is `end_token`, else the `eos_token` of tokenizer_config.json, else `<|endoftext|>`.
     Truncation and padding that the file asks for are off. Raises NoInput and UsageError.
@@ -157,7 +182,8 @@ def load(path: Path, end_token: str | None = None) -> TextTokenizer:
     backend.no_padding()
     backend.encode_special_tokens = True  # that is: as the plain text that they are
     vocab_size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
-    return TextTokenizer(backend, vocab_size, end, end_id, _is_cuttable(backend))
+    encoder = open_fast(backend) if fast else None
+    return TextTokenizer(backend, vocab_size, end, end_id, _is_cuttable(backend), encoder)
 
 
 def copy(path: Path, out: Path, end_token: str | None = None) -> None:
