@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,3 +157,12 @@ def test_evaluate_and_generate_and_show_take_an_arpa_file(tmp_path: Path, capsys
     assert capsys.readouterr().out == "a b\n"
     assert main(["show", str(tmp_path / "model.arpa"), "--context", "a", "--rows", "1"]) == 0
     assert "0.501187  'b'" in capsys.readouterr().out
+
+
+def test_export_writes_the_model_that_kenlm_reads(chain: dict[str, Path], tmp_path: Path, corpuskit: Any) -> None:
+    kenlm = pytest.importorskip("kenlm")
+    assert corpuskit("export", chain["ngram"], tmp_path / "out", "--format", "arpa").code == 0
+    assert kenlm.Model(str(tmp_path / "out" / "model.arpa")).order == 3
+    refused = corpuskit("export", chain["blocks"], tmp_path / "no", "--format", "arpa")
+    assert refused.code == 2
+    assert "holds a model of kind `ngram`, the input has blocks" in refused.err

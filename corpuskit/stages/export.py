@@ -8,9 +8,10 @@
     olmo       tokens, blocks              train/part-0-00000.npy: a memory map of OLMo-core and dolma
     mds        tokens, blocks              train/index.json and shards of mosaicml-streaming
     litdata    blocks                      train/index.json and chunks of litdata
+    arpa       an n-gram model             model.arpa: KenLM, SRILM
 
 Of blocks, both splits are written; padding is left out where a format has no blocks. The tokenizer, if one came with
-the data, is kept beside it in `tokenizer/`. docs/trainers.md has a snippet for each.
+the data, is kept beside it in `tokenizer/`.
 """
 
 from __future__ import annotations
