@@ -30,15 +30,15 @@ def read_fields(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int, 
             found = _of_table(path, kind)
         else:
             found = _of_texts(path)
-        some = False
+        some: bool | None = None  # rows with the columns; of no rows nothing is asked
         for number, values in found:
-            some = some or not columns or any(name in values for name in columns)
+            some = bool(some) or not columns or any(name in values for name in columns)
             wanted = {name: values[name] for name in columns if name in values} if columns else values
             id = values.get("id")
             yield number, None if id is None else str(id), list(_strings(wanted))
     except (OSError, ValueError) as error:
         raise BadData(path.name, f"cannot be read: {error}", "give JSON Lines, Parquet, Arrow or text") from None
-    if not some and columns:
+    if some is False:
         raise BadData(path.name, f"no row has a column {' or '.join(columns)}", "name other columns by --column")
 
 

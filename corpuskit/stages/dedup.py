@@ -1,4 +1,4 @@
-"""Keep one document of each cluster of duplicates, now and against every snapshot before.
+"""Keep one document of each cluster of duplicates, of earlier snapshots too.
 
 Exact duplicates go first: texts that are equal but for white space. Near-duplicates are found by MinHash and
 locality-sensitive hashing over shingles of words (characters, in scripts written without spaces; lower case, no

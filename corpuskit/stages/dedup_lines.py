@@ -1,4 +1,4 @@
-"""Take lines out of documents that other documents have too: menus, footers, notices.
+"""Take out lines that many documents share: menus, footers, notices.
 
 A line (with --unit paragraph, what blank lines part) is repeated if at least --min-documents documents have it, however
 often each: after normalisation, as CCNet does it (Wenzek et al. 2020): lower case, no accents, no punctuation, numbers
