@@ -134,8 +134,9 @@ def _commit(plan: StagePlan, done: Sequence[tuple[list[Task], list[TaskReport]]]
             storage.place(path, target)
             placed.append(target)
         if isinstance(what, Table) and (what.folder or folder == ""):
-            _write_folder_files(plan, what, artifact)
+            placed += _write_folder_files(plan, what, artifact)
     if not storage.is_remote(plan.out):
+        storage.sweep([*placed, storage.join(plan.out, dataset.MANIFEST)])
         for parent in {os.path.dirname(target) for target in placed}:
             sync(parent)
     manifest = _manifest(plan, artifacts, done)
@@ -202,15 +203,18 @@ def _unit_column(plan: StagePlan) -> str | None:
     return None
 
 
-def _write_folder_files(plan: StagePlan, what: Table, artifact: Artifact) -> None:
-    """Write the two files by which `datasets.load_from_disk` opens a folder of shards."""
+def _write_folder_files(plan: StagePlan, what: Table, artifact: Artifact) -> list[str]:
+    """Write the two files by which `datasets.load_from_disk` opens a folder of shards; gives their paths."""
     from corpuskit.tokens.features import folder_files
 
     first = dataset.shard_paths(plan.out, artifact)[0]
     schema = next(dataset.read_stream(first)).schema
     names = [shard.file for shard in artifact.shards]
+    written = []
     for name, text in folder_files(schema, names, plan.key[:16]).items():
-        storage.write_bytes(storage.join(plan.out, artifact.folder, name), text.encode())
+        written.append(storage.join(plan.out, artifact.folder, name))
+        storage.write_bytes(written[-1], text.encode())
+    return written
 
 
 def _manifest(

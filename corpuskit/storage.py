@@ -11,10 +11,11 @@ import errno
 import hashlib
 import io
 import os
+import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow.fs as pafs
 
 _CHUNK_BYTES = 1 << 20
+_TEMPORARY = re.compile(r"(.+)\.tmp\.[0-9a-f]{8}")
 _CANNOT_WRITE = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -221,6 +223,21 @@ def place(made: str, final: str) -> None:
             shutil.copyfile(made, temporary)
             sync(temporary)
         os.replace(temporary, final)
+        # Two names of one file, as after a commit that was cut off here: rename(2) then leaves both as they are.
+        Path(temporary).unlink(missing_ok=True)
+
+
+def sweep(paths: Iterable[str]) -> None:
+    """Remove what writers of these local files left beside them when they were killed."""
+    names: dict[str, set[str]] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        names.setdefault(folder or ".", set()).add(name)
+    for folder, known in names.items():
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            left = _TEMPORARY.fullmatch(name)
+            if left is not None and left[1] in known:
+                Path(folder, name).unlink(missing_ok=True)
 
 
 def adopt(made: Path, final: str) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from corpuskit import catalog, dataset
+from corpuskit import catalog, dataset, storage
 from tests.build import hashes, load, prose, write_archives, write_docs
 from tests.conftest import shell
 
@@ -139,6 +139,42 @@ def test_after_kill_9_at_random_points_a_rerun_ends_with_the_same_bytes(
         child.wait()
         time.sleep(0.2)  # workers notice that their parent is gone
     assert subprocess.run(command, check=False).returncode == 0
+    assert hashes(tmp_path / "cut") == hashes(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("when", ["before the rename", "after it"])
+def test_cut_off_at_any_rename_nothing_is_left_beside_the_files(
+    when: str, tmp_path: Path, corpuskit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """What kill -9 does: no handler of ours runs."""
+
+    write_docs(tmp_path / "docs", prose(30), shards=2)
+    how = ("--preset", "none", "--executor", "serial")
+    assert corpuskit("clean", tmp_path / "docs", tmp_path / "whole", *how).code == 0
+    rename, left = os.replace, 0
+
+    def cut(old: str, new: str) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0 and when.startswith("before"):
+            raise Killed
+        rename(old, new)
+        if left == 0:
+            raise Killed
+
+    for at in range(1, 99):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", cut)
+            patch.setattr(storage.Sink, "abort", lambda self: None)
+            left = at
+            try:
+                result = corpuskit("clean", tmp_path / "docs", tmp_path / "cut", *how)
+            except Killed:
+                continue
+        assert result.code == 0
+        assert at > 4  # what is done stays done, so there are fewer each time; the commit is done again
+        break
     assert hashes(tmp_path / "cut") == hashes(tmp_path / "whole")
 
 

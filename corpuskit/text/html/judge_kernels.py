@@ -55,7 +55,8 @@ CUT = 0.62
 def parts(data: Any, tables: Any) -> Any:
     """Part a page: (text, elements, blocks, tokens, marks, found), see `segment`."""
     size = len(data)
-    text = np.empty(size + _ROOM, np.uint8)
+    # `&nLt;` and `&nGt;` are longer as text, by one byte in five; no other reference is.
+    text = np.empty(size + size // 5 + _ROOM, np.uint8)
     elements = np.empty((min(size // 3 + 2, _MAX_ELEMENTS), ELEMENT_COLUMNS), np.int32)
     blocks = np.empty((min(size // 2 + 2, _MAX_BLOCKS), BLOCK_COLUMNS), np.int32)
     tokens = np.empty(min(size // 2 + 2, _MAX_TOKENS), np.uint32)

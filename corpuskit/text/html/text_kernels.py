@@ -137,7 +137,7 @@ def _reference(data: Any, at: int, size: int, tables: Any, text: Any, state: Any
     if stop - start == 2 and pool[start] == 0xC2 and pool[start + 1] == 0xA0:
         _white(text, state)
     elif not (stop - start == 3 and pool[start] == 0xE2 and pool[start + 1] == 0x80 and pool[start + 2] == 0x8B):
-        for each in range(start, min(stop, start + end - at + 1)):
+        for each in range(start, stop):
             put(pool[each], text, state)
     return end + closed
 
