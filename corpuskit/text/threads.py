@@ -23,7 +23,7 @@ def side_by_side(part: Callable[[int, int], None], offsets: npt.NDArray[np.int64
     held up. offsets: where each text begins, and the end. What `part` raises is raised.
     """
     texts, size = len(offsets) - 1, int(offsets[-1] - offsets[0])
-    count = min(_threads(), max(1, size // _LEAST_BYTES), max(1, texts))
+    count = min(thread_count(), max(1, size // _LEAST_BYTES), max(1, texts))
     if count == 1:
         part(0, texts)
         return
@@ -40,7 +40,8 @@ def _pool(count: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, f"side-by-side-{process}")
 
 
-def _threads() -> int:
+def thread_count() -> int:
+    """Tell how many threads this process may have at work."""
     told = os.environ.get(THREADS, "")
     if told.isdigit() and int(told):
         return int(told)
