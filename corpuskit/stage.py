@@ -131,7 +131,7 @@ class Input:
 
     `accepts` lists the artifacts that it takes, the first that a dataset has wins (default: the one of its name).
     With `raw`, files and folders that no stage wrote are taken too, and with `many`, several of them. One that is
-    `optional` and not given is None to the step.
+    `optional` and not given is None to the step. `fetch` makes a local path of a word that is none.
     """
 
     name: str
@@ -141,6 +141,7 @@ class Input:
     raw: bool = False
     many: bool = False
     optional: bool = False
+    fetch: Callable[[str], str] | None = None
 
     @property
     def artifacts(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from corpuskit.lm import metrics
 from corpuskit.schema import DOCS, rows_to_batch, tokens_schema
 from corpuskit.stages import evaluate as stage
 from corpuskit.stages.train import ngram as train_stage
-from corpuskit.tokens import bpe
+from corpuskit.tokens import bpe, learning
 from tests.build import prose
 from tests.data import shared
 
@@ -33,7 +33,7 @@ TRAIN, HELD = TEXTS[:60], [*TEXTS[60:], "Ķēnėņs 漢字 🎉\n\tšmuļs <|end
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokenizer")
-    bpe.save(bpe.learn(TRAIN, 600), folder)
+    bpe.save(learning.learn(TRAIN, 600), folder)
     return folder
 
 
@@ -169,10 +169,10 @@ def test_chunks_of_the_table_do_not_show(report: Any, model: Path) -> None:
 def test_tokens_of_another_tokenizer_are_refused(report: Any, model: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    bpe.save(bpe.learn(TRAIN, 300), other)
+    bpe.save(learning.learn(TRAIN, 300), other)
     with pytest.raises(UsageError, match="it has 300 ids, the model 600"):
         report(model, tokens(HELD, other), other)
-    bpe.save(bpe.learn(HELD, 600), other)
+    bpe.save(learning.learn(HELD, 600), other)
     with pytest.raises(UsageError, match="both have 600 ids, which mean different tokens"):
         report(model, tokens(HELD, other), other)
 

@@ -25,7 +25,7 @@ from corpuskit.lm.blocks import Blocks, order
 from corpuskit.lm.recipe import MAX_EPOCHS, SIZES, Recipe, Shape, recipe_of, shape_of
 from corpuskit.options import specs
 from corpuskit.stages.train import transformer as stage
-from corpuskit.tokens import bpe
+from corpuskit.tokens import bpe, learning
 
 torch = pytest.importorskip("torch")
 
@@ -417,7 +417,7 @@ def test_without_blocks_the_first_weights_are_saved_with_a_warning(
 
 def test_the_tokenizer_travels_with_the_model(tmp_path: Path) -> None:
     (tmp_path / "tokenizer").mkdir()
-    bpe.save(bpe.learn(["one two two three"] * 3, 300), tmp_path / "tokenizer")
+    bpe.save(learning.learn(["one two two three"] * 3, 300), tmp_path / "tokenizer")
     run(tmp_path / "model", table(stream(600), 12), table([], 12), tokenizer=tmp_path / "tokenizer")
     copied = bpe.load(tmp_path / "model" / "tokenizer")
     about = json.loads((tmp_path / "model" / "model.json").read_text())
@@ -425,7 +425,7 @@ def test_the_tokenizer_travels_with_the_model(tmp_path: Path) -> None:
 
 
 def test_ids_that_the_tokenizer_does_not_have_are_refused(tmp_path: Path) -> None:
-    bpe.save(bpe.learn(["one two"], 257), tmp_path)
+    bpe.save(learning.learn(["one two"], 257), tmp_path)
     with pytest.raises(BadData, match="an id 500"):
         run(tmp_path / "model", table([500] * 24, 12), table([], 12), tokenizer=tmp_path)
 
