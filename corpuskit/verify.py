@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from corpuskit import dataset, storage
 from corpuskit.dataset import MARKED, Artifact, Manifest
 from corpuskit.errors import CorpuskitError, NoInput
-from corpuskit.tally import weigh
+from corpuskit.tally import weigh, weigh_by
 
 
 def datasets_below(path: str) -> list[str]:
@@ -90,9 +90,5 @@ def _reasons(path: str, manifest: Manifest, column: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for file in dataset.shard_paths(path, artifact) if artifact else []:
         for batch in dataset.read_stream(file):
-            for at, reason in enumerate(batch.column(column).to_pylist()):
-                weight = (
-                    1 if artifact is None or artifact.counts is None else weigh(batch.slice(at, 1), artifact.counts)
-                )
-                found[reason] = found.get(reason, 0) + weight
+            found = dataset.add_counts(found, weigh_by(batch, column, artifact.counts if artifact else None))
     return dict(sorted(found.items()))
