@@ -126,6 +126,8 @@ def _commit(plan: StagePlan, done: Sequence[tuple[list[Task], list[TaskReport]]]
         found = _gather(name, done)
         if what is None and not found:
             continue
+        if isinstance(what, Table) and what.sparse:
+            found = [each for each in found if each[1].rows] or found[:1]
         folder = _folder(name, what, next(iter(final)))
         artifact = _artifact(plan, name, what, folder, found, done)
         artifacts[name] = artifact

@@ -272,7 +272,10 @@ def cut(plan: StagePlan, at: int, made: Mapping[str, Made]) -> list[Task]:
         else:
             fixed[param] = _fixed(have, param, hint, plan.name)
     work = storage.join(work_folder(plan), f"step-{at}")
-    buckets = min(max(1, math.ceil((driving[2] if driving else 0) / _BUCKET_BYTES)), _MAX_BUCKETS)
+    bucket_bytes = _BUCKET_BYTES
+    if step.bucket_bytes is not None:
+        bucket_bytes = max(bucket_bytes, step.bucket_bytes(build(plan.stage.options, plan.options, plan.name)))
+    buckets = min(max(1, math.ceil((driving[2] if driving else 0) / bucket_bytes)), _MAX_BUCKETS)
     reads = [fixed] if driving is None else [{**fixed, driving[0]: read} for read in driving[1]]
     return [Task(plan.words, at, index, dict(plan.options), read, work, buckets) for index, read in enumerate(reads)]
 

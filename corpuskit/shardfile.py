@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, cast
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from corpuskit import storage
 from corpuskit.dataset import Shard, empty_batch
+from corpuskit.tokens.columns import taken
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 16 << 20
@@ -139,6 +141,13 @@ class ShardWriter:
         for full in self._rebatcher.push(batch):
             self._put(full)
 
+    def next_file(self) -> None:
+        """Let what follows go into a new file. From then on the writer begins none of itself."""
+        self._max_bytes = sys.maxsize
+        for last in self._rebatcher.rest():
+            self._put(last)
+        self._finish()
+
     def close(self, *, at_least_one: bool) -> list[Shard]:
         """Write what is left and give the shards; with `at_least_one`, an empty table has one empty shard."""
         for last in self._rebatcher.rest():
@@ -207,18 +216,23 @@ class ExchangeWriter:
         bucket = bucket_of(table.column(self._by).to_numpy(), self._buckets)
         order = np.argsort(bucket, kind="stable")
         ends = np.searchsorted(bucket[order], np.arange(self._buckets), side="right")
+        # One `take` for all buckets: from many chunks, each would first join them all.
+        columns = [pa.chunked_array([taken(column, order)]) for column in table.columns]
+        table = pa.Table.from_arrays(columns, schema=table.schema)
+        self._batches = []
 
         def fill(sink: storage.Sink) -> None:
             buffer = _Buffered(sink, 1 << 20)
             with pa.ipc.new_file(cast("Any", buffer), table.schema) as writer:
                 start = 0
                 for end in ends.tolist():
-                    rows = table.take(order[start:end]).combine_chunks().to_batches()
-                    writer.write_batch(fresh(rows) if rows else empty_batch(table.schema))
+                    rows = table.slice(start, end - start).to_batches()
+                    writer.write_batch(rows[0] if rows else empty_batch(table.schema))
                     start = end
             buffer.flush()
 
-        written, digest = storage.write(self._path, fill)
+        # Read once and removed. Should the machine stop before it is on disk, its hash tells, and it is made again.
+        written, digest = storage.write(self._path, fill, durable=False)
         return Shard(self._path.rsplit("/", 1)[-1], written, digest, table.num_rows)
 
 

@@ -74,7 +74,14 @@ class Written:
     sha256: str | None = None
 
 
-Yield = pa.RecordBatch | tuple[str, pa.RecordBatch] | Written
+@dataclass(frozen=True, slots=True)
+class NextFile:
+    """Says that what follows of a table goes into a new file."""
+
+    table: str
+
+
+Yield = pa.RecordBatch | tuple[str, pa.RecordBatch] | Written | NextFile
 #: How opaque files become tasks: the files of each task, whole or in parts. Depends on the files and options alone.
 Cut = Callable[[Sequence[OneFile], Any], Sequence[Sequence[OneFile]]]
 
@@ -96,7 +103,8 @@ class Table:
     `schema` lists the columns that it has at least (further ones pass through). `by` makes it an exchange: that
     column holds uint64 hashes, and rows meet in buckets that are ranges of it, so buckets in order are the hash's
     order. `conserves` names the parameter whose rows all end up here, kept or marked; with `counts`, a list column,
-    its values are counted instead of rows. `folder` gives it a sub-folder that `datasets.load_from_disk` opens.
+    its values are counted instead of rows. `folder` gives it a sub-folder that `datasets.load_from_disk` opens. With
+    `sparse`, files without rows are left out, but for one where there are no rows at all.
     """
 
     schema: pa.Schema
@@ -104,6 +112,7 @@ class Table:
     conserves: str | None = None
     counts: str | None = None
     folder: bool = False
+    sparse: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,12 +126,14 @@ class Step:
 
     With `resumes`, `out` is handed again to a rerun with what an interrupted attempt left in it. `cut` makes tasks out
     of its opaque files where these are local; without, small files are grouped and large ones are a task each.
+    `bucket_bytes` tells from the options how large the buckets of its exchange should be.
     """
 
     run: Callable[..., Any]
     writes: Mapping[str, Table | Files]
     resumes: bool = False
     cut: Cut | None = None
+    bucket_bytes: Callable[[Any], int] | None = None
 
 
 @dataclass(frozen=True)

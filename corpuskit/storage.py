@@ -156,7 +156,7 @@ class Sink(io.RawIOBase):
                 rest = rest[done if done is not None else len(rest) :]
         return len(view)
 
-    def commit(self) -> tuple[int, str]:
+    def commit(self, *, durable: bool = True) -> tuple[int, str]:
         """Make the file appear under its name, durable; gives (bytes, sha256). Raises CannotWrite."""
         try:
             with cannot_write(self.path):
@@ -164,10 +164,12 @@ class Sink(io.RawIOBase):
                     self._file.close()
                 else:
                     self._file.flush()
-                    os.fsync(self._file.fileno())
+                    if durable:
+                        os.fsync(self._file.fileno())
                     self._file.close()
                     os.replace(self._temporary, self.path)
-                    sync(os.path.dirname(self.path) or ".")
+                    if durable:
+                        sync(os.path.dirname(self.path) or ".")
         except BaseException:
             self.abort()
             raise
@@ -195,7 +197,7 @@ def write_bytes(path: str, data: bytes) -> tuple[int, str]:
     return write(path, lambda sink: sink.write(data))
 
 
-def write(path: str, fill: Callable[[Sink], Any]) -> tuple[int, str]:
+def write(path: str, fill: Callable[[Sink], Any], *, durable: bool = True) -> tuple[int, str]:
     """Write a file atomically with what `fill` puts into it; gives (bytes, sha256)."""
     sink = Sink(path)
     try:
@@ -203,7 +205,7 @@ def write(path: str, fill: Callable[[Sink], Any]) -> tuple[int, str]:
     except BaseException:
         sink.abort()
         raise
-    return sink.commit()
+    return sink.commit(durable=durable)
 
 
 def place(made: str, final: str) -> None:

@@ -48,6 +48,12 @@ def weigh(batch: pa.RecordBatch, counts: str | None) -> int:
     return len(values) - int(values.null_count) - int(surplus)
 
 
+def weigh_by(batch: pa.RecordBatch, column: str, counts: str | None) -> dict[str, int]:
+    """Weigh the rows of each reason in `column` apart."""
+    reasons = batch.column(column)
+    return {each: weigh(batch.filter(pc.equal(reasons, each)), counts) for each in reasons.unique().to_pylist()}
+
+
 class Tally:
     """Count where rows go while a step runs."""
 
@@ -83,8 +89,7 @@ class Tally:
                 if counts is None:
                     self._marked[column].update(reasons)
                 else:
-                    for at, reason in enumerate(reasons):
-                        self._marked[column][reason] += weigh(parts[column].slice(at, 1), counts)
+                    self._marked[column].update(weigh_by(parts[column], column, counts))
                 for reason in set(reasons) - set(self._reasons):
                     raise CorpuskitError(
                         self._where,

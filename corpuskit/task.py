@@ -22,7 +22,7 @@ from corpuskit.dataset import MARKED, Ledger, Shard, empty_batch, read_bucket, r
 from corpuskit.errors import BadData, CorpuskitError, Unavailable
 from corpuskit.options import build
 from corpuskit.shardfile import ExchangeWriter, ShardWriter
-from corpuskit.stage import Figures, Files, OneFile, Stage, Step, Table, Written
+from corpuskit.stage import Figures, Files, NextFile, OneFile, Stage, Step, Table, Written
 from corpuskit.tally import Tally, split_marked
 
 #: Names that a step gives to what it has not finished: these stay behind.
@@ -111,6 +111,10 @@ class Output(Protocol):
         """Take a batch of an artifact."""
         ...
 
+    def next_file(self, artifact: str) -> None:
+        """Take it that what follows of an artifact goes into a new file."""
+        ...
+
     def keep(self, written: Written) -> None:
         """Take what is known of a file that the step has left."""
         ...
@@ -136,6 +140,8 @@ def run_into(task: Task, output: Output) -> None:
                     output.keep(each)
                 elif isinstance(each, Figures):
                     output.note(each)
+                elif isinstance(each, NextFile):
+                    output.next_file(each.table)
                 else:
                     output.write(*each)
         output.finish()
@@ -164,13 +170,13 @@ def files_folder(task: Task, artifact: str, report: TaskReport) -> str:
 
 def _flow(
     step: Step, options: Any, arguments: Mapping[str, Any]
-) -> Iterator[tuple[str, pa.RecordBatch] | Written | Figures]:
+) -> Iterator[tuple[str, pa.RecordBatch] | Written | Figures | NextFile]:
     """Call a step and give what it yields, batches as (artifact, batch)."""
     wanted = inspect.signature(step.run).parameters
     out = step.run(**{name: value for name, value in {**arguments, "options": options}.items() if name in wanted})
     first = next((name for name, what in step.writes.items() if isinstance(what, Table)), "")
     for each in out if isinstance(out, Iterator) else ():
-        if isinstance(each, Written | Figures):
+        if isinstance(each, Written | Figures | NextFile):
             yield each
             continue
         artifact, batch = each if isinstance(each, tuple) else (first, each)
@@ -220,6 +226,10 @@ class _Output:
         for column, name in MARKED.items():
             if column in parts:
                 self._writer(name, None).write(parts[column])
+
+    def next_file(self, artifact: str) -> None:
+        writer = self._writer(artifact, cast("Table", self._step.writes[artifact]))
+        cast("ShardWriter", writer).next_file()
 
     def keep(self, written: Written) -> None:
         if self.out is None or not (self.out / written.name).is_file():

@@ -30,6 +30,7 @@ FLOORS = {
         "pipeline",
         "executors",
         "verify",
+        "verify_tokens",
         "streams",
     ],
     5: [

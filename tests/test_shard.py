@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from corpuskit.schema import tokens_schema
 from corpuskit.stages import shard
-from corpuskit.tokens import bpe, learning, packing
+from corpuskit.tokens import bpe, learning, packing, packing_figures
 from corpuskit.tokens.columns import flatten, lists
 from corpuskit.tokens.features import features, folder_files
 from tests.data import shared
@@ -36,18 +37,26 @@ def numbered(count: int, length: int = 3) -> dict[str, list[int]]:
     return {f"doc-{at}": [1 + at % 200] * (length + at % 4) for at in range(count)}
 
 
+def spread(batches: Iterable[pa.RecordBatch], **options: Any) -> list[pa.RecordBatch]:
+    """Give what `spread` keeps of each batch."""
+    parts = shard.spread(tokens=iter(batches), options=shard.Options(**options))
+    pieces = [each[1] for each in parts if isinstance(each, tuple) and each[0] == "pieces"]
+    return [each.filter(each.column("drop").is_null()).drop_columns(["drop"]) for each in pieces]
+
+
 def run(shards: list[list[pa.RecordBatch]], buckets: int = 1, **options: Any) -> dict[str, list[pa.RecordBatch]]:
     """Run the steps on shards of batches, with an exchange between them: buckets are ranges of the key."""
     chosen = shard.Options(**options)
-    pieces = [batch for batches in shards for batch in shard.spread(tokens=iter(batches), options=chosen)]
-    out: dict[str, list[pa.RecordBatch]] = {"train": [], "valid": [], "heldout": []}
+    pieces = [piece for batches in shards for piece in spread(batches, **options)]
+    out: dict[str, list[pa.RecordBatch]] = {"train": [], "valid": [], "heldout": [], "packed": []}
     for bucket in range(buckets):
         inside = []
         for piece in pieces:
             at = [int(key) * buckets >> 64 for key in piece.column("key").to_pylist()]
             inside.append(piece.filter(pa.array([each == bucket for each in at], pa.bool_())))
-        for name, batch in shard.pack(pieces=iter(inside), options=chosen):
-            out[name].append(batch)
+        for each in shard.pack(pieces=iter(inside), options=chosen):
+            if isinstance(each, tuple):
+                out[each[0]].append(each[1])
     return out
 
 
@@ -199,14 +208,15 @@ def test_blocks_and_documents_have_the_ids_type_of_the_tokens(vocab_size: int, k
 
 def test_tables_come_as_train_valid_heldout() -> None:
     chosen = shard.Options(block_tokens=4)
-    pieces = shard.spread(tokens=iter([tokens(numbered(20))]), options=chosen)
-    names = [name for name, _ in shard.pack(pieces=pieces, options=chosen)]
+    pieces = spread([tokens(numbered(20))], block_tokens=4)
+    parts = list(shard.pack(pieces=iter(pieces), options=chosen))
+    names = [each[0] for each in parts if isinstance(each, tuple) and each[0] != "packed"]
     assert list(dict.fromkeys(names)) == ["train", "valid", "heldout"]
 
 
 def test_a_key_is_uint64_and_every_column_of_the_tokens_is_there() -> None:
-    (piece,) = shard.spread(tokens=iter([tokens(numbered(3))]), options=shard.Options())
-    assert piece.schema.names == ["id", "input_ids", "bytes", "source", "language", "key", "split"]
+    (piece,) = spread([tokens(numbered(3))])
+    assert piece.schema.names == ["id", "input_ids", "bytes", "source", "language", "key", "split", "repeated"]
     assert piece.schema.field("key").type == pa.uint64()
 
 
@@ -214,7 +224,7 @@ def test_a_key_is_uint64_and_every_column_of_the_tokens_is_there() -> None:
 
 
 def split_of(documents: dict[str, list[int]], **options: Any) -> dict[str, str]:
-    (piece,) = shard.spread(tokens=iter([tokens(documents)]), options=shard.Options(**options))
+    (piece,) = spread([tokens(documents)], **options)
     return dict(zip(piece.column("id").to_pylist(), piece.column("split").to_pylist(), strict=True))
 
 
@@ -283,22 +293,27 @@ def test_the_documents_held_out_of_shakespeare_decode_to_their_text() -> None:
 # What travels, and what `datasets` makes of it
 
 
+def attach(tokenizer: Path | None, out: Path) -> None:
+    none = [schema.empty_table() for schema in (packing_figures.SOURCES, packing_figures.PACKED)]
+    list(shard.attach(tokenizer, *none, options=shard.Options(), out=out))
+
+
 def test_the_tokenizer_travels_with_the_blocks(tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     out.mkdir()
     (source / "tokenizer.json").write_text("{}")
-    shard.attach(tokenizer=source, out=out)
+    attach(source, out)
     assert (out / "tokenizer.json").read_text() == "{}"
 
 
 def test_tokens_without_a_tokenizer_leave_its_place_empty(tmp_path: Path) -> None:
-    shard.attach(tokenizer=None, out=tmp_path)
+    attach(None, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_reason_is_explained() -> None:
-    assert set(shard.STAGE.reasons) == {"partial_block"}
+    assert set(shard.STAGE.reasons) == {"partial_block", "weight"}
 
 
 KINDS = pa.schema(

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from corpuskit.errors import CorpuskitError
 from corpuskit.lm import checkpoint, optim, transformer
-from corpuskit.lm.blocks import Blocks, order
+from corpuskit.lm.blocks import NO_TOKEN, Blocks, order
 from corpuskit.lm.device import Lanes
 from corpuskit.lm.loss import summed_nats, token_nats
 from corpuskit.lm.recipe import Recipe, Shape
@@ -43,6 +43,11 @@ class Progress:
     nats: float = 0.0
     unlogged: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _predicted(ids: Tensor) -> int:
+    """Count the tokens of blocks [n, L] that are predicted: all but the first of each, and padding."""
+    return int((ids[:, 1:] != NO_TOKEN).sum())
 
 
 class Trainer:
@@ -115,13 +120,12 @@ class Trainer:
         blocks = self.recipe.batch_blocks
         start = self.progress.step * blocks
         ids = torch.from_numpy(self.train.take(order(len(self.train), self.recipe.seed, start, start + blocks)))
-        share = torch.tensor(1 / (blocks * (self.shape.block_tokens - 1)), device=self.device)
+        share = torch.tensor(1 / max(1, _predicted(ids)), device=self.device)
 
         def one(part: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
             part = part.to(self.device)
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-                vectors = self.model(part[:, :-1]).flatten(0, 1)
-                nats = summed_nats(vectors, self.model.embed_tokens.weight, part[:, 1:].flatten())
+                nats = summed_nats(*self._pairs(part))
             return nats.detach(), torch.autograd.grad(nats, self._weights, share)
 
         total = torch.zeros((), dtype=torch.float64)
@@ -134,6 +138,14 @@ class Trainer:
             else:
                 summed = list(slopes)
         return float(total * share.cpu().double()), summed
+
+    def _pairs(self, part: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give the vectors at all places before a token, the embeddings, and these tokens; padding is none."""
+        embeddings, targets = self.model.embed_tokens.weight, part[:, 1:].flatten()
+        if self.train.padding is None and self.valid.padding is None:
+            return self.model(part[:, :-1]).flatten(0, 1), embeddings, targets
+        vectors = self.model(part[:, :-1].clamp_min(0)).flatten(0, 1)  # no place sees those after it
+        return vectors[targets != NO_TOKEN], embeddings, targets[targets != NO_TOKEN]
 
     def _parts(self, ids: Tensor) -> list[Tensor]:
         return [ids[start : start + self._part_blocks] for start in range(0, len(ids), self._part_blocks)]
@@ -164,12 +176,11 @@ class Trainer:
         @torch.no_grad()
         def one(part: Tensor) -> float:
             part = part.to(self.device)
-            vectors = self.model(part[:, :-1]).flatten(0, 1)
-            nats = token_nats(vectors, self.model.embed_tokens.weight, part[:, 1:].flatten())
+            nats = token_nats(*self._pairs(part))
             return float(nats.cpu().double().sum())  # MPS has no float64
 
         nats: list[float] = list(lanes.map(one, self._parts(ids)))
-        return sum(nats) / (count * (self.shape.block_tokens - 1))
+        return sum(nats) / max(1, _predicted(ids))
 
     def _save(self, path: Path) -> None:
         network = {f"model.{name}": value for name, value in self.model.state_dict().items()}

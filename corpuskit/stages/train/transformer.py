@@ -70,7 +70,7 @@ def train(
     from corpuskit.lm.recipe import recipe_of, shape_of
     from corpuskit.lm.trainer import Trainer
 
-    blocks, held_out = Blocks(train.column("input_ids")), Blocks(valid.column("input_ids"))
+    blocks, held_out = Blocks.of(train), Blocks.of(valid)
     vocab_size, end_id = _vocabulary(tokenizer, blocks, held_out, train)
     shape = shape_of(options.size, vocab_size, blocks.length, end_id, options.seed)
     recipe = recipe_of(options.size, shape, len(blocks), options.steps, options.batch_tokens, options.learning_rate)
