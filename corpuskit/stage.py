@@ -170,7 +170,8 @@ class Stage:
     is looked for before anything runs; `some_extra` one that only some inputs need. `prints` is a JSON file of the
     output that the command prints, which makes OUT optional. `settle` has the last word on the options when the keys of
     the inputs are known: what it says decides the key. `foresee` gets the options and, where they are known, the rows
-    and bytes of the input, and gives the lines that a person should read before the stage starts.
+    and bytes of the input, and gives the lines that a person should read before the stage starts. With `together`,
+    processes that torchrun has started run it as one: all of them take part, and the first one's output is the output.
     """
 
     options: type
@@ -183,6 +184,7 @@ class Stage:
     prints: str | None = None
     settle: Callable[[Any, list[str]], Any] | None = None
     foresee: Callable[[Any, int | None, int | None], list[str]] | None = None
+    together: bool = False
 
 
 def group(sizes: Sequence[int]) -> list[list[int]]:

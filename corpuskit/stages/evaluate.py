@@ -116,12 +116,13 @@ def _load(model: Path, about: Mapping[str, Any], device: str) -> tuple[Any, dict
         words = f"{counted.order}-gram, {counted.described}, {sum(counted.grams):,} grams"
         return counted, {"model": words, "grams": list(counted.grams)}
     if about["kind"] == "transformer":
-        from corpuskit.lm import transformer
+        from corpuskit.lm import network
 
-        network = transformer.load(model, device)
+        loaded = network.load(model, device)
         parameters = about.get("parameters")
-        words = f"Transformer, {parameters:,} parameters" if parameters else "Transformer"
-        return network, {"model": words, "parameters": parameters, "device": str(getattr(network, "device", device))}
+        kind = {"llama": "Transformer"}.get(loaded.shape.arch, loaded.shape.arch.upper())
+        words = f"{kind}, {parameters:,} parameters" if parameters else kind
+        return loaded, {"model": words, "parameters": parameters, "device": str(getattr(loaded, "device", device))}
     raise BadData(str(model), f"expected a model of kind ngram or transformer, found {about['kind']}", "train it anew")
 
 
