@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from corpuskit import dataset, storage
+from corpuskit import dataset, show_compare, storage
 from corpuskit.dataset import MARKED, Artifact, Ledger, Manifest
 from corpuskit.schema import DROP
 from corpuskit.verify import datasets_below
@@ -224,7 +224,13 @@ def run_lines(root: str) -> Iterator[str]:
 
 
 def verdict_lines(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Draw the table of bits per byte: the baselines once, then every model."""
+    """Draw the table of bits per byte: the baselines once, then every model; and the tables of comparisons."""
+    for report in reports:
+        if report["kind"] == "compare":
+            yield from show_compare.lines(report)
+    reports = [report for report in reports if report["kind"] != "compare"]
+    if not reports:
+        return
     first = reports[0]
     bytes_, documents = first.get("bytes", 0), first.get("documents", 0)
     yield f"held out: {documents:,} documents, {bytes_:,} bytes of text, split `{first.get('split')}`"

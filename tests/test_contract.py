@@ -36,6 +36,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "shard": {"block_tokens": 64, "valid_fraction": 0.1},
     "train ngram": {"order": 3},
     "train transformer": {"size": "tiny", "steps": 3, "batch_tokens": 256},
+    "compare": {"tokens": 2048, "seeds": 2, "vocab_size": 300, "block_tokens": 64, "size": "layers=1,width=32"},
     "export": {"format": "jsonl"},
 }
 #: Which dataset of the small chain fits an input that takes this artifact.
