@@ -39,6 +39,7 @@ FLOORS = {
         "show",
         "model_text",
         "show_clusters",
+        "show_classifier",
         "show_compare",
         "show_html",
         "what_if",
