@@ -1,6 +1,7 @@
 """A folder that `transformers` loads as a Llama: config.json, model.safetensors, generation_config.json, tokenizer.
 
-The tokenizer puts the end mark before a text, as each document is read in training, scoring and `generate`.
+The tokenizer adds no marks to a text. The end mark, which comes before every document in training, scoring and
+`generate`, is its BOS: lm-eval puts that before a document itself, and would count one that the tokenizer put there.
 """
 
 from __future__ import annotations
@@ -68,20 +69,17 @@ def _write_tokenizer(folder: Path, out: Path, block_tokens: int) -> None:
 
     from corpuskit.tokens import bpe
 
-    end, end_id = (loaded := bpe.load(folder)).end_token, loaded.end_id
+    end = bpe.load(folder).end_token
     tokenizer = Tokenizer.from_file(str(folder / bpe.TOKENIZER))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{end} $A", pair=f"{end} $A $B", special_tokens=[(end, end_id)]
-    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
     tokenizer.save(str(out / bpe.TOKENIZER))
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": end,
         "eos_token": end,
         "pad_token": end,
-        "add_bos_token": True,
         "add_prefix_space": False,
         "clean_up_tokenization_spaces": False,
         "model_max_length": block_tokens,
