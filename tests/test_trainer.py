@@ -28,7 +28,7 @@ from tests.build import load
 
 torch = pytest.importorskip("torch")
 
-from corpuskit.lm import checkpoint, curve, device, flops, network  # noqa: E402
+from corpuskit.lm import checkpoint, curve, device, flops, loss, network  # noqa: E402
 from corpuskit.lm.device import Lanes  # noqa: E402
 from corpuskit.lm.loss import summed_nats  # noqa: E402
 from corpuskit.lm.optim import Optimizer  # noqa: E402
@@ -411,6 +411,32 @@ def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(device, "_cores", lambda: 8)
     assert [Lanes(CPU, processes).count for processes in (1, 2, 16)] == [8, 4, 1]
     assert Lanes(torch.device("cuda", 0)).count == 1
+
+
+def test_scores_in_bfloat16_have_nearly_the_gradient_of_float32() -> None:
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(70, 32, generator=generator, requires_grad=True)
+    embeddings = torch.randn(9000, 32, generator=generator, requires_grad=True)
+    targets = torch.randint(9000, (70,), generator=generator)
+    found = []
+    for low in (None, torch.bfloat16):
+        nats = summed_nats(vectors, embeddings, targets, low)
+        found.append((nats.item(), *torch.autograd.grad(nats, (vectors, embeddings))))
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-3)
+    for exact, rough in zip(found[0][1:], found[1][1:], strict=True):
+        assert rough.dtype == torch.float32
+        assert torch.nn.functional.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.999
+
+
+def test_scores_are_bfloat16_for_large_vocabularies_on_cpus_that_multiply_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for native, kind, entries, wanted in (
+        (True, "cpu", 32_768, torch.bfloat16),
+        (True, "cpu", 65, None),
+        (False, "cpu", 32_768, None),
+        (True, "cuda", 32_768, None),  # autocast decides there
+    ):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda native=native: native)
+        assert loss.type_of_scores(torch.device(kind), entries) is wanted
 
 
 # --- options that do not fit

@@ -173,7 +173,10 @@ def test_first_weights_come_from_the_seed_and_leave_the_global_generator_alone()
 
 
 @pytest.mark.parametrize("vocab_size", [7, 40_000])  # 40,000: three chunks of rows
-def test_the_chunked_loss_and_its_gradient_are_those_of_cross_entropy(vocab_size: int) -> None:
+def test_the_chunked_loss_and_its_gradient_are_those_of_cross_entropy(
+    vocab_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("corpuskit.lm.loss._CHUNK_CPU", 1 << 20)
     generator = torch.Generator().manual_seed(0)
     vectors = torch.randn(70, 8, generator=generator, requires_grad=True)
     embeddings = torch.randn(vocab_size, 8, generator=generator, requires_grad=True)
