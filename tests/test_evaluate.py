@@ -83,7 +83,7 @@ def test_the_report_has_the_keys_that_scripts_rely_on(report: Any, model: Path) 
     found = report(model, docs(HELD))
     keys = ["kind", "split", "documents", "tokens", "bytes", "nats", "nats_end", "perplexity", "bits_per_byte"]
     assert list(found)[:9] == keys
-    assert set(found) - set(keys) == {"interval", "model", "grams", "oov", "baselines", "by", "choices"}
+    assert set(found) - set(keys) == {"accuracy", "interval", "model", "grams", "oov", "baselines", "by", "choices"}
     assert list(found["baselines"]) == ["uniform", "gzip", "zstd", "untrained"]
     assert (found["kind"], found["documents"]) == ("ngram", len(HELD))
 

@@ -31,7 +31,7 @@ torch = pytest.importorskip("torch")
 
 from corpuskit.lm import checkpoint, network, scoring, transformer  # noqa: E402
 from corpuskit.lm.device import Lanes, choose  # noqa: E402
-from corpuskit.lm.loss import summed_nats, token_nats  # noqa: E402
+from corpuskit.lm.loss import nats_and_hits, summed_nats, token_nats  # noqa: E402
 from corpuskit.lm.trainer import Trainer  # noqa: E402
 
 SMALL = Shape(layers=2, width=16, heads=2, kv_heads=2, hidden=24, vocab_size=23, block_tokens=12, end_id=0, seed=5)
@@ -173,7 +173,10 @@ def test_first_weights_come_from_the_seed_and_leave_the_global_generator_alone()
 
 
 @pytest.mark.parametrize("vocab_size", [7, 40_000])  # 40,000: three chunks of rows
-def test_the_chunked_loss_and_its_gradient_are_those_of_cross_entropy(vocab_size: int) -> None:
+def test_the_chunked_loss_and_its_gradient_are_those_of_cross_entropy(
+    vocab_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("corpuskit.lm.loss._CHUNK_CPU", 1 << 20)
     generator = torch.Generator().manual_seed(0)
     vectors = torch.randn(70, 8, generator=generator, requires_grad=True)
     embeddings = torch.randn(vocab_size, 8, generator=generator, requires_grad=True)
@@ -183,6 +186,9 @@ def test_the_chunked_loss_and_its_gradient_are_those_of_cross_entropy(vocab_size
     total = summed_nats(vectors, embeddings, targets)
     got = torch.autograd.grad(total * 0.5, (vectors, embeddings))
     torch.testing.assert_close(token_nats(vectors, embeddings, targets), oracle.detach())
+    nats, hits = nats_and_hits(vectors, embeddings, targets)
+    torch.testing.assert_close(nats, oracle.detach())
+    assert (hits == ((vectors @ embeddings.T).argmax(1) == targets)).all()
     torch.testing.assert_close(total, oracle.sum())
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 

@@ -53,7 +53,8 @@ def svg(rows: Sequence[Mapping[str, Any]], title: str) -> str:
 
 def ticks(low: float, high: float) -> list[float]:
     """Give some five to ten round numbers, evenly apart, from at most `low` to at least `high`."""
-    span = high - low if high > low else max(abs(high), 1.0)
+    large = max(abs(low), abs(high), 1e-6)
+    span = high - low if high - low > 1e-6 * large else large  # what is flat gets a scale of its own size
     power = 10.0 ** math.floor(math.log10(span / 5))
     step = next(factor * power for factor in (1, 2, 5, 10) if span / (factor * power) <= 8)
     first, last = math.floor(low / step), math.ceil(high / step)

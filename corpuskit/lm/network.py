@@ -68,6 +68,13 @@ class Network:
         Document i is tokens[offsets[i]:offsets[i + 1]] and ends with the end mark. See `lm.scoring` for what each
         token is predicted from.
         """
+        nats, nats_end, _ = self.scored(tokens, offsets)
+        return nats, nats_end
+
+    def scored(
+        self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Give what `score` does, and of each document how many tokens were the likeliest to come."""
         return scoring.score(self._net, self.device, tokens, offsets)
 
     @torch.no_grad()

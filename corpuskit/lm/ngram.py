@@ -87,6 +87,12 @@ class NgramModel:
         nats_end[~self._ends(tokens, offsets)] = 0.0
         return nats, nats_end
 
+    def scored(
+        self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Give what `score` and `hits` do."""
+        return *self.score(tokens, offsets), self.hits(tokens, offsets)
+
     def hits(
         self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64], threads: int | None = None
     ) -> npt.NDArray[np.int64]:

@@ -23,7 +23,7 @@ from corpuskit.errors import CorpuskitError
 from corpuskit.lm import checkpoint, flops, network
 from corpuskit.lm.blocks import NO_TOKEN, Blocks, order
 from corpuskit.lm.device import Lanes, compiled
-from corpuskit.lm.loss import summed_nats, token_nats
+from corpuskit.lm.loss import summed_nats, token_nats, type_of_scores
 from corpuskit.lm.optim import Optimizer
 from corpuskit.lm.ranks import Ranks
 from corpuskit.lm.recipe import Recipe, Shape
@@ -164,12 +164,13 @@ class Trainer:
         rows = order(len(self.train), self.recipe.seed, start, start + blocks)
         whole = torch.from_numpy(self.train.take(rows))
         ids = self.ranks.share(whole)
+        low = type_of_scores(self.device, self.shape.vocab_size)
         share = torch.tensor(1 / max(1, _predicted(whole)), device=self.device)
 
         def one(part: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
             part = part.to(self.device)
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-                nats = summed_nats(*self._pairs(part))
+                nats = summed_nats(*self._pairs(part), low)
             return nats.detach(), torch.autograd.grad(nats, self._weights, share)
 
         total = torch.zeros(1, dtype=torch.float64)

@@ -8,7 +8,7 @@ nats is the sum of -ln p over all tokens, nats_end the part of the end-of-docume
 Bits per byte leaves the end marks out and divides by the UTF-8 bytes of the text, so that models with any tokenizers
 compare: (nats - nats_end) / (ln 2 * bytes). Every document is scored on its own. `interval` is where bits per byte
 would lie 95 times in 100 had other documents been held out (bootstrap over documents); `by` has them for each source
-and language.
+and language. `accuracy` is how many of the tokens were the likeliest to come.
 
 --choices takes JSON Lines that ask the model to choose: `{"good": TEXT, "bad": TEXT}` (minimal pairs),
 `{"prompt": TEXT, "choices": [TEXT, ...], "answer": N}` and `{"prompt": TEXT, "answer": TEXT}` (the next words).
@@ -23,7 +23,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,15 +49,6 @@ class Options:
     device: str = option("auto", "Where a Transformer runs.", choices=("auto", "cpu", "cuda", "mps"))
 
 
-class Model(Protocol):
-    """What both kinds of models can do."""
-
-    def score(
-        self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give the nats of each document, and of its end mark."""
-
-
 def evaluate(
     model: Path,
     corpus: Whole | Path,
@@ -80,7 +71,7 @@ def evaluate(
     if not n_documents:
         warn("there are no documents to evaluate on; a larger `valid_fraction` of `shard` holds some out")
     status(f"scoring {len(text.tokens):,} tokens")
-    nats, ends = scorer.score(text.tokens, text.offsets)
+    nats, ends, hits = scorer.scored(text.tokens, text.offsets)
     report = {
         "kind": about["kind"],
         "split": "valid" if artifacts.get("corpus") == "heldout" else "all",
@@ -88,6 +79,7 @@ def evaluate(
         "tokens": len(text.tokens),
         "bytes": text.n_bytes,
         **_measure(nats, ends, text),
+        "accuracy": float(hits.sum() / len(text.tokens)) if len(text.tokens) else None,
         **facts,
         "oov": scorer.unseen(text.tokens) if about["kind"] == "ngram" else None,
         "baselines": _baselines(scorer, text, options.baselines),

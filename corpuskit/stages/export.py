@@ -9,6 +9,7 @@
     mds        tokens, blocks              train/index.json and shards of mosaicml-streaming
     litdata    blocks                      train/index.json and chunks of litdata
     arpa       an n-gram model             model.arpa: KenLM, SRILM
+    transformers   a Transformer           config.json, model.safetensors and the tokenizer: LlamaForCausalLM, lm-eval
 
 Of blocks, both splits are written; padding is left out where a format has no blocks. The tokenizer, if one came with
 the data, is kept beside it in `tokenizer/`.
