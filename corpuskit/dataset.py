@@ -91,13 +91,17 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class Ancestor(msgspec.Struct, frozen=True):
-    """A stage upstream, as far as a reader of the lineage needs it."""
+    """A stage upstream, as far as a reader of the lineage needs it.
+
+    `inputs` holds the keys of what it read, the main input first; lineages of older manifests lack it.
+    """
 
     stage: str
     version: int
     key: str
     options: dict[str, Any]
     ledger: Ledger
+    inputs: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
 
 class Manifest(msgspec.Struct, frozen=True):
