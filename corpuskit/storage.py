@@ -157,7 +157,7 @@ class Sink(io.RawIOBase):
         return len(view)
 
     def commit(self, *, durable: bool = True) -> tuple[int, str]:
-        """Make the file appear under its name, durable; gives (bytes, sha256). Raises CannotWrite."""
+        """Make the file appear under its name, durable if asked; gives (bytes, sha256). Raises CannotWrite."""
         try:
             with cannot_write(self.path):
                 if self._temporary is None:

@@ -62,7 +62,7 @@ _CONTEXT: dict[str, Any] = {
 }
 _FORMATS = {
     "arrow": "application/vnd.apache.arrow.stream",
-    "parquet": "application/vnd.apache.parquet",
+    "parquet": "application/x-parquet",
     "jsonl": "application/jsonlines",
     "json": "application/json",
     "md": "text/markdown",
@@ -101,11 +101,11 @@ def _dataset(facts: Facts) -> dict[str, Any]:
         "version": f"1.0.0+{manifest.key[:16]}",
         "prov:wasDerivedFrom": [*_sources(facts), *map(_derived, facts.stages[:-1])],
         "prov:wasGeneratedBy": [_activity(each) for each in facts.stages],
-        "distribution": list(_files(facts)),
+        "distribution": [*_files(facts), *(_set(*each) for each in facts.parquet.items() if len(each[1].shards) > 1)],
         "recordSet": [
-            _records(name, artifact)
-            for name, artifact in facts.tables.items()
-            if len(artifact.shards) and artifact.rows
+            _records(name, each, name in facts.parquet)
+            for name, each in {**facts.tables, **facts.parquet}.items()
+            if each.rows
         ],
     }
 
@@ -162,7 +162,7 @@ def _files(facts: Facts) -> Iterator[dict[str, Any]]:
             place = join(artifact.folder, shard.file) if artifact.folder else shard.file
             yield {
                 "@type": "cr:FileObject",
-                "@id": place,
+                "@id": _id(place),
                 "name": place,
                 "description": "Set aside by the stage." if name in MARKED.values() else f"Part of `{name}`.",
                 "contentUrl": place,
@@ -172,21 +172,43 @@ def _files(facts: Facts) -> Iterator[dict[str, Any]]:
             }
 
 
-def _records(name: str, artifact: Artifact) -> dict[str, Any]:
-    """Describe the columns of a table; the first file stands for all, which have the same."""
-    first = join(artifact.folder, artifact.shards[0].file) if artifact.folder else artifact.shards[0].file
-    fields = []
-    for column, kind in artifact.columns.items():
-        fields.append(
-            {
-                "@type": "cr:Field",
-                "@id": f"{name}/{column}",
-                "name": column,
-                "description": f"Arrow type {kind}.",
-                **_kind(kind),
-                "source": {"fileObject": {"@id": first}, "extract": {"column": column}},
-            }
-        )
+def _set(name: str, artifact: Artifact) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileSet",
+        "@id": f"files-{name}",
+        "name": f"files-{name}",
+        "description": f"The Parquet files of `{name}`.",
+        "encodingFormat": _FORMATS["parquet"],
+        "includes": re.sub(r"-\d+-of-\d+", "-*", _place(artifact)),
+    }
+
+
+def _id(place: str) -> str:
+    """Name a file; mlcroissant takes no white space there."""
+    return re.sub(r"\s", "_", place)
+
+
+def _place(artifact: Artifact) -> str:
+    """Give the path of the first file."""
+    first = artifact.shards[0].file
+    return join(artifact.folder, first) if artifact.folder else first
+
+
+def _records(name: str, artifact: Artifact, readable: bool) -> dict[str, Any]:
+    """Describe the columns of a table. Of Arrow files, which no reader of Croissant knows, the first stands for all."""
+    several = readable and len(artifact.shards) > 1
+    where = {"fileSet": {"@id": f"files-{name}"}} if several else {"fileObject": {"@id": _id(_place(artifact))}}
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{name}/{column}",
+            "name": column,
+            "description": f"Arrow type {arrow}.",
+            **_kind(arrow),
+            "source": {**where, "extract": {"column": column}},
+        }
+        for column, arrow in artifact.columns.items()
+    ]
     return {
         "@type": "cr:RecordSet",
         "@id": name,

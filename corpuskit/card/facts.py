@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpuskit import catalog, dataset, storage
-from corpuskit.dataset import MARKED, Ancestor, Artifact, Ledger, Manifest
+from corpuskit.dataset import MARKED, Ancestor, Artifact, Ledger, Manifest, Shard
 from corpuskit.errors import CorpuskitError, UsageError
 from corpuskit.options import specs
 from corpuskit.plan import final_artifacts
@@ -77,6 +77,7 @@ class Facts:
     origins: Sequence[Origin] | None
     stages: Sequence[Passed]
     tokenizer: Tokenizer | None
+    parquet: Mapping[str, Artifact]  # of an export: the files of each split, as a table
 
     @property
     def licenses(self) -> list[str]:
@@ -122,6 +123,7 @@ def gather(path: str, docs: str | None, said: Said) -> Facts:
         origins=None if found is None else _origins(found),
         stages=[_passed(each, each.key in way) for each in [*manifest.lineage, _own(manifest)]],
         tokenizer=_tokenizer(path, manifest),
+        parquet=_parquet(path, manifest),
     )
 
 
@@ -204,6 +206,24 @@ def _passed(each: Ancestor, on_the_way: bool) -> Passed:
         elif not stage.inputs and not isinstance(next(iter(final.values())), Table):
             unit = "files"
     return Passed(each.stage, each.version, each.key, options, each.ledger, unit, each.inputs, on_the_way)
+
+
+def _parquet(path: str, manifest: Manifest) -> dict[str, Artifact]:
+    """Find the Parquet files of an export, and read their columns and rows."""
+    import pyarrow.parquet as pq
+
+    found: dict[str, Artifact] = {}
+    for artifact in manifest.artifacts.values():
+        for shard in artifact.shards:
+            split = os.path.basename(shard.file).partition("-")[0]
+            if artifact.kind == "files" and shard.file.endswith(".parquet"):
+                with storage.source(storage.join(path, artifact.folder, shard.file)) as file:
+                    read = pq.ParquetFile(file)
+                    columns = {field.name: str(field.type) for field in read.schema_arrow}
+                    one = Shard(shard.file, shard.bytes, shard.sha256, read.metadata.num_rows)
+                before = found[split].shards if split in found else []
+                found[split] = Artifact("table", artifact.folder, [*before, one], columns)
+    return found
 
 
 def _tokenizer(path: str, manifest: Manifest) -> Tokenizer | None:
