@@ -236,6 +236,9 @@ def test_the_ledger_counts_no_padding_and_the_figures_tell_it(
     assert train.num_rows == figures["packing"]["train"]["blocks"]
     assert corpuskit("verify", tmp_path / "out").code == 0
     assert "padding" in corpuskit("show", tmp_path / "out").out
+    again = corpuskit("--verbose", "shard", chain["tokens"], tmp_path / "again", "--block-tokens", 64)
+    assert "% of" in again.err
+    assert "documents cut (concatenation cuts" in again.err
 
 
 def test_exports_and_models_read_padded_blocks(corpuskit: Any, chain: dict[str, Path], tmp_path: Path) -> None:
