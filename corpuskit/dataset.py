@@ -244,11 +244,11 @@ def _read_stdin() -> Iterator[pa.RecordBatch]:
         yield empty_batch(reader.schema)
 
 
-def read_bucket(path: str, bucket: int) -> pa.RecordBatch:
-    """Read one bucket of an exchange file. Raises BadData where it cannot be read."""
+def read_bucket(path: str, bucket: int, buckets: int) -> list[pa.RecordBatch]:
+    """Read one of the buckets of an exchange file, a batch of each round. Raises BadData where it cannot be read."""
     try:
         with storage.source(path) as file, pa.ipc.open_file(file) as reader:
-            return reader.get_batch(bucket)
+            return [reader.get_batch(at) for at in range(bucket, reader.num_record_batches, buckets)]
     except (pa.ArrowInvalid, OSError) as error:
         raise BadData(path, f"expected an Arrow IPC file: {error}", "remove the .work folder and run again") from None
 

@@ -45,6 +45,7 @@ REASONS = {
 _TOKENS = tokens_schema(0)
 _SCALARS = ["id", "bytes", "source", "language"]
 _Ints = npt.NDArray[np.int64]
+_MIN_BUCKET_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,11 @@ def _documents(scalars: pa.Table, values: npt.NDArray[Any], offsets: _Ints, rows
     return pa.RecordBatch.from_arrays(columns, names=_TOKENS.names)
 
 
+def _bucket_bytes(options: Options) -> int:
+    """Let a bucket make a file, and no weight make it larger."""
+    return int(max(_MIN_BUCKET_BYTES, options.shard_bytes) / max([1.0, *mixing.parse(options.weight).values()]))
+
+
 def _blocks(block_tokens: int) -> pa.Schema:
     return pa.schema({"input_ids": pa.list_(pa.uint16(), block_tokens), "document_starts": pa.list_(pa.int32())})
 
@@ -187,7 +193,7 @@ STAGE = Stage(
                 "pieces": Table(_PIECES, by="key", conserves="tokens", counts="input_ids"),
                 "sources": Table(packing_figures.SOURCES),
             },
-            bucket_bytes=lambda options: int(options.shard_bytes),
+            bucket_bytes=_bucket_bytes,
         ),
         Step(
             pack,
