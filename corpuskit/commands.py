@@ -15,12 +15,12 @@ from corpuskit.executors import make_executor
 from corpuskit.lean import spare_pandas
 from corpuskit.network import Network
 from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
-from corpuskit.plan import StagePlan, foresight, plan_stage, state
+from corpuskit.plan import StagePlan, check_out, cut, foresight, plan_stage, state
 from corpuskit.progress import Progress
 from corpuskit.recipe import plan_recipe, read_recipe
 from corpuskit.show_clusters import figure_lines, packing_lines
 from corpuskit.stage import Input
-from corpuskit.task import TaskReport
+from corpuskit.task import TaskReport, finished
 from corpuskit.verify import datasets_below
 
 _ACTIONS = {"done": "skip", "run": "run", "resume": "go on", "replace": "needs --overwrite", "blocked": "refuse"}
@@ -40,6 +40,10 @@ def run_one(
     stream_format.
     """
     stage = catalog.load(words)
+    if _helps():
+        if stage.together:
+            _help(words, given, inputs, str(out), overwrite=how["overwrite"])
+        return
     if issubclass(stage.options, Network):  # a process that does nothing else; a recipe may need pandas later
         spare_pandas()
     format = how.get("stream_format") or "arrow"
@@ -78,6 +82,22 @@ def run_one(
             yield json.dumps({**show.summary(folder), "state": outcome.state, "seconds": round(outcome.seconds, 3)})
 
 
+def _helps() -> bool:
+    """Tell whether torchrun started this process to help another one of the same command."""
+    return os.environ.get("RANK", "0") != "0"
+
+
+def _help(
+    words: str, given: Mapping[str, Any], inputs: Mapping[str, Sequence[str]], out: str, *, overwrite: bool
+) -> None:
+    """Run a stage beside the process that writes its output, unless that is there; what this one writes is dropped."""
+    plan = plan_stage(words, given, inputs, out)
+    if check_out(plan, overwrite=overwrite) == "done" or all(finished(task) for task in cut(plan, 0, {})):
+        return
+    with tempfile.TemporaryDirectory(prefix="corpuskit-") as scratch, make_executor("serial") as executor:
+        run_stage(plan_stage(words, given, inputs, os.path.join(scratch, "out")), executor)
+
+
 def run_recipe(
     progress: Progress,
     path: str,
@@ -87,6 +107,8 @@ def run_recipe(
     how: Mapping[str, Any],
 ) -> Iterator[str]:
     """Run a recipe from the command line; `how` as in `run_one`."""
+    if _helps() or os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UsageError("run", "torchrun starts several processes: expected one stage, got a recipe", "run it alone")
     recipe = read_recipe(path, root=root, settings=settings)
     plans = plan_recipe(recipe, until=until)
     done: list[Outcome] = []

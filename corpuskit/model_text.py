@@ -86,9 +86,9 @@ def _of_ngram(folder: Path) -> Writer:
 
 
 def _of_transformer(folder: Path, device: str) -> Writer:
-    from corpuskit.lm import transformer
+    from corpuskit.lm import network
 
-    model = transformer.load(folder, device)
+    model = network.load(folder, device)
     encode, decode, name = _by_tokenizer(folder)
     return Writer("transformer", model.next_probabilities, encode, decode, name, model.shape.end_id)
 

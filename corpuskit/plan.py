@@ -119,6 +119,8 @@ def resolve(given: str | Source, wanted: Input, where: str) -> list[Source]:
     if dataset.is_dataset(given):
         manifest = dataset.read_manifest(given)
         return resolve(Source(given, manifest.key, tuple(manifest.artifacts)), wanted, where)
+    if not storage.exists(given) and wanted.fetch is not None:
+        given = wanted.fetch(given)
     if not storage.exists(given):
         raise NoInput(where, f"{given}: no such file or folder", "check the path")
     if storage.exists(storage.join(given, dataset.WORK)):

@@ -228,21 +228,22 @@ def verdict_lines(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     first = reports[0]
     bytes_, documents = first.get("bytes", 0), first.get("documents", 0)
     yield f"held out: {documents:,} documents, {bytes_:,} bytes of text, split `{first.get('split')}`"
-    rows = [("model", "bits per byte", "perplexity", "tokens")]
+    rows = [("model", "bits per byte", "95 %", "perplexity", "tokens")]
     names = {"uniform": "uniform", "gzip": "gzip -9", "zstd": "zstd -19"}
     for name, value in (first.get("baselines") or {}).items():
         if name in names:
-            rows.append((names[name], _number(value), "", ""))
+            rows.append((names[name], _number(value), "", "", ""))
     for report in reports:
         untrained = (report.get("baselines") or {}).get("untrained")
         if untrained is not None:
-            rows.append((f"{report['kind']}, untrained", _number(untrained), "", ""))
+            rows.append((f"{report['kind']}, untrained", _number(untrained), "", "", ""))
         described = str(report.get("model") or "").removeprefix("Transformer, ")
         label = f"{report['kind']} ({described})" if described else str(report["kind"])
         rows.append(
             (
                 label,
                 _number(report.get("bits_per_byte")),
+                " to ".join(f"{each:.3f}" for each in report.get("interval") or ()),
                 _number(report.get("perplexity"), 2),
                 f"{report.get('tokens', 0):,}",
             )

@@ -142,7 +142,7 @@ class Input:
 
     `accepts` lists the artifacts that it takes, the first that a dataset has wins (default: the one of its name).
     With `raw`, files and folders that no stage wrote are taken too, and with `many`, several of them. One that is
-    `optional` and not given is None to the step.
+    `optional` and not given is None to the step. `fetch` makes a local path of a word that is none.
     """
 
     name: str
@@ -152,6 +152,7 @@ class Input:
     raw: bool = False
     many: bool = False
     optional: bool = False
+    fetch: Callable[[str], str] | None = None
 
     @property
     def artifacts(self) -> tuple[str, ...]:
@@ -169,7 +170,8 @@ class Stage:
     is looked for before anything runs; `some_extra` one that only some inputs need. `prints` is a JSON file of the
     output that the command prints, which makes OUT optional. `settle` has the last word on the options when the keys of
     the inputs are known: what it says decides the key. `foresee` gets the options and, where they are known, the rows
-    and bytes of the input, and gives the lines that a person should read before the stage starts.
+    and bytes of the input, and gives the lines that a person should read before the stage starts. With `together`,
+    processes that torchrun has started run it as one: all of them take part, and the first one's output is the output.
     """
 
     options: type
@@ -182,6 +184,7 @@ class Stage:
     prints: str | None = None
     settle: Callable[[Any, list[str]], Any] | None = None
     foresee: Callable[[Any, int | None, int | None], list[str]] | None = None
+    together: bool = False
 
 
 def group(sizes: Sequence[int]) -> list[list[int]]:

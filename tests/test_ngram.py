@@ -22,7 +22,7 @@ from corpuskit.lm.ngram_counts import FALLBACK, Smoothing, kneser_ney_discounts
 from corpuskit.lm.ngram_tables import Work
 from corpuskit.lm.sampling import Sampling, keep, sample
 from corpuskit.stages.train import ngram as stage
-from corpuskit.tokens import bpe
+from corpuskit.tokens import bpe, learning
 from tests.build import hashes
 from tests.data import shared
 
@@ -224,7 +224,7 @@ def trained(folder: Path, corpus: Any, tokenizer: Path | None = None, artifact: 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokenizer")
-    bpe.save(bpe.learn(["ab ab abc abc cab"], 262), folder)
+    bpe.save(learning.learn(["ab ab abc abc cab"], 262), folder)
     return folder
 
 

@@ -19,7 +19,7 @@ from corpuskit.dataset import read_bucket
 from corpuskit.schema import tokens_schema
 from corpuskit.shardfile import ExchangeWriter
 from corpuskit.stages import shard
-from corpuskit.tokens import bpe, columns, packing, packing_figures
+from corpuskit.tokens import bpe, columns, learning, packing, packing_figures
 from corpuskit.tokens.columns import flatten, lists
 from corpuskit.tokens.features import features, folder_files
 from tests.data import shared
@@ -282,7 +282,7 @@ def test_heldout_has_the_whole_documents_of_valid_in_their_order() -> None:
 
 def test_the_documents_held_out_of_shakespeare_decode_to_their_text() -> None:
     speeches = shared("lm/tinyshakespeare.txt").read_text("utf-8")[:150_000].split("\n\n")
-    trained = bpe.TextTokenizer(bpe.learn(speeches, 1000), 1000, bpe.END_OF_TEXT, 0, True)
+    trained = bpe.TextTokenizer(learning.learn(speeches, 1000), 1000, bpe.END_OF_TEXT, 0, None)
     ids, _ = zip(*(trained.encode([speech]) for speech in speeches), strict=True)
     batch = tokens({f"speech-{at}": each.tolist() for at, each in enumerate(ids)}, 1000)
     out = run([[batch]], buckets=3, block_tokens=64, valid_fraction=0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -58,6 +60,11 @@ def order(blocks: int, seed: int, start: int, stop: int) -> npt.NDArray[np.int64
     """
     parts = []
     for epoch in range(start // blocks, (stop - 1) // blocks + 1):
-        shuffled = np.random.default_rng([seed, epoch]).permutation(blocks)
+        shuffled = _epoch(blocks, seed, epoch)
         parts.append(shuffled[max(0, start - epoch * blocks) : stop - epoch * blocks])
     return np.concatenate([np.empty(0, np.int64), *parts])
+
+
+@functools.lru_cache(maxsize=2)
+def _epoch(blocks: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(blocks)

@@ -21,7 +21,8 @@ from corpuskit.lm.device import Lanes
 from corpuskit.lm.loss import token_nats
 
 if TYPE_CHECKING:
-    from corpuskit.lm.transformer import Decoder
+    from corpuskit.lm.network import Net
+    from corpuskit.lm.recipe import Shape
 
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
@@ -45,7 +46,7 @@ class Windows:
         return Windows(self.document[rows], self.start[rows], self.length[rows], self.skip[rows])
 
 
-def score(model: Decoder, device: torch.device, tokens: npt.NDArray[Any], offsets: _Ints) -> tuple[_Floats, _Floats]:
+def score(model: Net, device: torch.device, tokens: npt.NDArray[Any], offsets: _Ints) -> tuple[_Floats, _Floats]:
     """Give the nats [n] of n documents and of their last tokens; sums in float64. An empty document has 0 nats."""
     nats, nats_end = np.zeros(len(offsets) - 1), np.zeros(len(offsets) - 1)
     found = windows(np.asarray(offsets, np.int64), model.shape.block_tokens - 1)
@@ -75,6 +76,16 @@ def windows(offsets: _Ints, width: int) -> Windows:
     return Windows(document, offsets[document] + begins, length, skip)
 
 
+def window_before(context: _Ints, shape: Shape) -> list[int]:
+    """Give the inputs from which the token after `context` is predicted: what of its window is there by then."""
+    width = shape.block_tokens - 1
+    stride = max(1, width // 2)
+    at = len(context)
+    begin = 0 if at < width else ((at - width) // stride + 1) * stride
+    inputs: list[int] = [shape.end_id, *context.tolist()][begin:]
+    return inputs
+
+
 def parts(found: Windows, part_tokens: int) -> Iterator[Windows]:
     """Group windows of similar length, so that little is padded; the longest first."""
     order = np.argsort(-found.length, kind="stable")
@@ -86,7 +97,7 @@ def parts(found: Windows, part_tokens: int) -> Iterator[Windows]:
 
 
 @torch.no_grad()
-def _nats(model: Decoder, device: torch.device, tokens: npt.NDArray[Any], offsets: _Ints, part: Windows) -> _Floats:
+def _nats(model: Net, device: torch.device, tokens: npt.NDArray[Any], offsets: _Ints, part: Windows) -> _Floats:
     """Give the nats [windows, longest] of what a part's windows count, and zero elsewhere.
 
     Shorter windows are padded at their end, which no earlier position sees.

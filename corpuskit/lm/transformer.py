@@ -3,8 +3,9 @@
 Tokens become vectors of `width` numbers. Each of `layers` layers adds to them what attention finds in earlier
 positions, then what a feed-forward network makes of them; both see the vectors normalised (RMSNorm; Zhang and
 Sennrich 2019). Attention learns positions by rotating queries and keys (RoPE; Su et al. 2021), so that only
-distances matter; the feed-forward network is gated (SwiGLU; Shazeer 2020). Nothing has a bias. The table that turns
-ids into vectors also turns the last vectors into scores of the next id (tied embeddings).
+distances matter; several heads of queries may share one of keys and values (Ainslie et al. 2023). The feed-forward
+network is gated (SwiGLU; Shazeer 2020). Nothing has a bias. The table that turns ids into vectors also turns the last
+vectors into scores of the next id (tied embeddings).
 
 Parameters have the names and orientation of Hugging Face's `LlamaForCausalLM`, and rotation pairs the two halves of
 a head as it does there, so `model.safetensors` needs no conversion.
@@ -12,21 +13,13 @@ a head as it does there, so `model.safetensors` needs no conversion.
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import fields
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from corpuskit.errors import BadData
-from corpuskit.lm import checkpoint, scoring
-from corpuskit.lm.device import choose
+from corpuskit.lm.norm import rms_norm
 from corpuskit.lm.recipe import Shape
 
 
@@ -40,7 +33,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last axis."""
-        return F.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+        return rms_norm(x, self.weight, self.epsilon)
 
 
 class Attention(nn.Module):
@@ -48,20 +41,25 @@ class Attention(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.heads = shape.heads
+        self.heads, self.kv_heads, self.head_width = shape.heads, shape.kv_heads, shape.head_width
         self.q_proj = nn.Linear(shape.width, shape.width, bias=False)
-        self.k_proj = nn.Linear(shape.width, shape.width, bias=False)
-        self.v_proj = nn.Linear(shape.width, shape.width, bias=False)
+        self.k_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_width, bias=False)
+        self.v_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_width, bias=False)
         self.o_proj = nn.Linear(shape.width, shape.width, bias=False)
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-        """Map [batch, time, width] to the same; `rotation` is that of `rope`."""
+    def forward(self, x: Tensor, rotation: Rotation, mask: Tensor | None, past: Past | None) -> Tensor:
+        """Map [batch, time, width] to the same; see `Decoder.forward` for the mask and the past."""
         batch, time, width = x.shape
-        q, k, v = (
-            project(x).view(batch, time, self.heads, width // self.heads).transpose(1, 2)
-            for project in (self.q_proj, self.k_proj, self.v_proj)
+        # One product instead of three: small networks spend their time in calls.
+        weights = torch.cat((self.q_proj.weight, self.k_proj.weight, self.v_proj.weight))
+        projected = F.linear(x, weights).view(batch, time, -1, self.head_width).transpose(1, 2)
+        turning, v = torch.split(projected, [self.heads + self.kv_heads, self.kv_heads], 1)
+        q, k = torch.split(rotate(turning, rotation), [self.heads, self.kv_heads], 1)
+        if past is not None:
+            k, v = past.extend(k, v)
+        gathered = F.scaled_dot_product_attention(
+            q, k, v, mask, is_causal=mask is None and time > 1, enable_gqa=self.kv_heads != self.heads
         )
-        gathered = F.scaled_dot_product_attention(rotate(q, rotation), rotate(k, rotation), v, is_causal=True)
         mixed: Tensor = self.o_proj(gathered.transpose(1, 2).reshape(batch, time, width))
         return mixed
 
@@ -91,9 +89,9 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RMSNorm(shape)
         self.mlp = SwiGLU(shape)
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, rotation: Rotation, mask: Tensor | None, past: Past | None) -> Tensor:
         """Map [batch, time, width] to the same."""
-        x = x + self.self_attn(self.input_layernorm(x), rotation)
+        x = x + self.self_attn(self.input_layernorm(x), rotation, mask, past)
         added: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return added
 
@@ -108,116 +106,97 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = RMSNorm(shape)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Map int64 ids [batch, time] to vectors [batch, time, width]; the scores are vectors @ embeddings.T."""
+    def forward(self, ids: Tensor, mask: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+        """Map int64 ids [batch, time] to vectors [batch, time, width]; the scores are vectors @ embeddings.T.
+
+        A position sees itself and all before it, or those alone for which `mask` (bool [batch, 1, time, time], see
+        `document_mask`) is true. With a `cache`, the ids follow those that it has, and it has them too afterwards.
+        """
         x = self.embed_tokens(ids)
-        rotation = rope(ids.shape[1], self.shape, ids.device)
-        for layer in self.layers:
-            x = layer(x, rotation)
+        time, before = ids.shape[1], cache.length if cache is not None else 0
+        rotation = rope(before, before + time, self.shape, ids.device)
+        if before and time > 1:
+            mask = torch.ones(time, before + time, dtype=torch.bool, device=ids.device).tril(before)
+        for at, layer in enumerate(self.layers):
+            x = layer(x, rotation, mask, cache.layers[at] if cache is not None else None)
         normed: Tensor = self.norm(x)
         return normed
 
+    def new_cache(self) -> Cache:
+        """Give a cache that is empty."""
+        return Cache(self.shape.layers)
 
-def rope(length: int, shape: Shape, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """Give cosines and sines [length, head width / 2] of the angle by which each pair of numbers turns."""
-    head_width = shape.width // shape.heads
-    powers = torch.arange(0, head_width, 2, dtype=torch.float32, device=device) / head_width
-    angles = torch.outer(torch.arange(length, dtype=torch.float32, device=device), shape.rope_theta**-powers)
-    return angles.cos(), angles.sin()
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw fresh weights.
+
+        The spread 1 / sqrt(3 x width) is GPT-2's 0.02 at GPT-2's width of 768, and 0.051 at 128, where 0.02 learns
+        markedly slower. What adds to the residual stream starts smaller (GPT-2), so that depth does not blow it up.
+        """
+        spread = 1 / math.sqrt(3 * self.shape.width)
+        for name, weight in self.named_parameters():
+            adds = name.endswith(("o_proj.weight", "down_proj.weight"))
+            with torch.no_grad():
+                if weight.ndim == 1:
+                    weight.fill_(1.0)
+                else:
+                    each = spread / math.sqrt(2 * self.shape.layers) if adds else spread
+                    weight.normal_(0.0, each, generator=generator)
 
 
-def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+class Past:
+    """Keys and values [batch, kv_heads, time, head width] of one layer's earlier positions."""
+
+    def __init__(self) -> None:
+        self.k: Tensor | None = None
+        self.v: Tensor | None = None
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add those of further positions; give all."""
+        if self.k is not None and self.v is not None:
+            k, v = torch.cat((self.k, k), 2), torch.cat((self.v, v), 2)
+        self.k, self.v = k, v
+        return k, v
+
+
+class Cache:
+    """What the layers of a network keep of earlier positions, so that the next one costs one position only."""
+
+    def __init__(self, layers: int) -> None:
+        self.layers = [Past() for _ in range(layers)]
+
+    @property
+    def length(self) -> int:
+        """The number of positions that it has."""
+        k = self.layers[0].k
+        return 0 if k is None else k.shape[2]
+
+
+#: Cosines and sines [time, head width] of the angle by which each pair of numbers turns, for both halves of a head.
+Rotation = tuple[Tensor, Tensor]
+
+
+def rope(start: int, stop: int, shape: Shape, device: torch.device | str = "cpu") -> Rotation:
+    """Give the rotation of the positions [start, stop)."""
+    powers = torch.arange(0, shape.head_width, 2, dtype=torch.float32, device=device) / shape.head_width
+    angles = torch.outer(torch.arange(start, stop, dtype=torch.float32, device=device), shape.rope_theta**-powers)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat((cos, cos), 1), torch.cat((-sin, sin), 1)
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """Turn number i of each head [..., time, head width] together with number i + half by its position's angle."""
     cos, sin = rotation
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    other_half = x.roll(x.shape[-1] // 2, -1)
+    return x * cos + other_half * sin
 
 
-def new(shape: Shape) -> Decoder:
-    """Build a network on the CPU with fresh weights drawn from the shape's seed, and from nothing else.
+def document_mask(ids: Tensor, end_id: int) -> Tensor:
+    """Tell which positions of int64 ids [batch, time] each may see: bool [batch, 1, time, time].
 
-    The spread 1 / sqrt(3 x width) is GPT-2's 0.02 at GPT-2's width of 768, and 0.051 at 128, where 0.02 learns
-    markedly slower. What adds to the residual stream starts smaller (GPT-2), so that depth does not blow it up.
+    These are the earlier ones of its own document, to which the end mark of the document before belongs: the first
+    token is predicted from it, as when documents are scored or written. Positions are not counted anew: RoPE sees
+    distances only, and none leads out of a document, so the vectors are those of the document alone.
     """
-    with torch.device("meta"):  # PyTorch's own initialisation would draw from the global generator
-        model = Decoder(shape)
-    model.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(shape.seed)
-    spread = 1 / math.sqrt(3 * shape.width)
-    for name, weight in model.named_parameters():
-        adds = name.endswith(("o_proj.weight", "down_proj.weight"))
-        with torch.no_grad():
-            if weight.ndim == 1:
-                weight.fill_(1.0)
-            else:
-                weight.normal_(0.0, spread / math.sqrt(2 * shape.layers) if adds else spread, generator=generator)
-    return model
-
-
-def save(model: Decoder, path: Path) -> None:
-    """Write the weights under the names of `LlamaForCausalLM`; equal weights, equal bytes."""
-    checkpoint.save_tensors(path, {checkpoint.PREFIX + name: value for name, value in model.state_dict().items()})
-
-
-class Transformer:
-    """A network ready to score whole documents."""
-
-    def __init__(self, model: Decoder, device: torch.device) -> None:
-        self.shape = model.shape
-        self.device = device
-        self._model = model.to(device).eval()
-
-    @property
-    def parameters(self) -> int:
-        """The number of parameters."""
-        return self.shape.parameters
-
-    @property
-    def vocab_size(self) -> int:
-        """The largest id + 1."""
-        return self.shape.vocab_size
-
-    def score(
-        self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give the nats [n] of n documents, end marks included, and those of the end marks alone.
-
-        Document i is tokens[offsets[i]:offsets[i + 1]] and ends with the end mark. See `lm.scoring` for what each
-        token is predicted from.
-        """
-        return scoring.score(self._model, self.device, tokens, offsets)
-
-    @torch.no_grad()
-    def next_probabilities(self, context: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Give p [vocab_size] of every id after the tokens of a document's beginning: its last window of them."""
-        before = np.append(np.int64(self.shape.end_id), np.asarray(context, np.int64))[-self.shape.block_tokens :]
-        vectors = self._model(torch.from_numpy(before[None]).to(self.device))
-        scores = vectors[0, -1].float() @ self._model.embed_tokens.weight.float().T
-        p: npt.NDArray[np.float64] = torch.softmax(scores.double().cpu(), 0).numpy()
-        return p
-
-    def untrained(self) -> Transformer:
-        """Give the network that training started from."""
-        return Transformer(new(self.shape), self.device)
-
-
-def load(path: Path, device: str = "auto") -> Transformer:
-    """Load a model's folder. Raises NoInput, BadData and, for a device that is not there, UsageError."""
-    chosen = choose(device)
-    try:
-        about = json.loads((path / checkpoint.MODEL).read_text("utf-8"))
-        shape = Shape(**{field.name: about[field.name] for field in fields(Shape)})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = f"expected the description of a Transformer: {error!r}"
-        raise BadData(str(path / checkpoint.MODEL), problem, "train it anew") from None
-    with torch.device("meta"):
-        model = Decoder(shape)
-    saved, _ = checkpoint.load_tensors(path / checkpoint.WEIGHTS)
-    try:
-        model.load_state_dict(
-            {name.removeprefix(checkpoint.PREFIX): value for name, value in saved.items()}, assign=True
-        )
-    except RuntimeError:
-        problem = f"its weights are not those that {checkpoint.MODEL} describes"
-        raise BadData(str(path / checkpoint.WEIGHTS), problem, "train it anew") from None
-    return Transformer(model, chosen)
+    document = (ids == end_id).cumsum(1)
+    same = document[:, :, None] == document[:, None, :]
+    return same.tril()[:, None]
