@@ -8,7 +8,7 @@ later move a document from one split to the other. Labels are the ids shifted by
 `--block-tokens`. The tokens that do not fill a last block, in each split of each part of the corpus, are dropped and
 counted as `partial_block`. `--pack best-fit` cuts no document that fits a block (Ding et al. 2024): it drops nothing,
 and fills what is left of a block with the end mark; `padding` tells how many of a block's last ids are none.
-`document_starts` tells where in a block documents begin; one that goes on with a document has no 0 there. The figures
+`document_starts` tells where in a block documents begin, and with best-fit pieces of those that are cut. The figures
 tell how many documents are cut, and how many concatenation cuts.
 
 `--weight SOURCE=FACTOR` takes documents of a source (their column `source`) more or less often in train: 0.25 keeps a
@@ -185,7 +185,7 @@ _SPLIT = Table(_blocks(1024), conserves="pieces", counts="input_ids", folder=Tru
 STAGE = Stage(
     options=Options,
     inputs=(Input("tokens", "tokens: a dataset of `tokenize`"),),
-    version=2,
+    version=3,
     steps=(
         Step(
             spread,
