@@ -21,6 +21,8 @@ BATCH_ROWS = 4096
 BATCH_BYTES = 16 << 20
 SHARD_BYTES = 128 << 20
 ROUND_BYTES = 256 << 20
+#: How the name of an exchange's file ends.
+EXCHANGE = ".exchange"
 
 
 class Rebatcher:
@@ -204,7 +206,7 @@ class ExchangeWriter:
     """
 
     def __init__(self, folder: str, stem: str, by: str, buckets: int, round_bytes: int = ROUND_BYTES) -> None:
-        self._path, self._by, self._buckets = storage.join(folder, f"{stem}.exchange"), by, buckets
+        self._path, self._by, self._buckets = storage.join(folder, stem + EXCHANGE), by, buckets
         self._round_bytes = round_bytes
         self._batches: list[pa.RecordBatch] = []
         self._bytes = self._rows = 0
@@ -236,8 +238,7 @@ class ExchangeWriter:
         assert sink is not None  # there is a batch, if only an empty one
         self._writer.close()
         self._buffer.flush()  # type: ignore[union-attr]
-        # Read once and removed. Should the machine stop before it is on disk, its hash tells, and it is made again.
-        written, digest = sink.commit(durable=False)
+        written, digest = sink.commit()
         return Shard(self._path.rsplit("/", 1)[-1], written, digest, self._rows)
 
     def _round(self) -> None:
@@ -251,7 +252,8 @@ class ExchangeWriter:
         table = pa.Table.from_arrays(columns, schema=table.schema)
         self._batches, self._bytes = [], 0
         if self._sink is None:
-            self._sink = storage.Sink(self._path)
+            # Should the machine stop before it is on disk, its hash tells, and it is made again.
+            self._sink = storage.Sink(self._path, passing=True)
             self._buffer = _Buffered(self._sink, 1 << 20)
             self._writer = pa.ipc.new_file(cast("Any", self._buffer), table.schema)
         start = 0

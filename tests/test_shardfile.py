@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpuskit import storage
 from corpuskit.dataset import read_bucket, read_stream
-from corpuskit.shardfile import ExchangeWriter, Rebatcher, ShardWriter, bucket_of, row_bytes
+from corpuskit.shardfile import EXCHANGE, ExchangeWriter, Rebatcher, ShardWriter, bucket_of, row_bytes
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.list_(pa.uint16())), ("score", pa.float32()), ("flag", pa.bool_())])
 ROWS = st.lists(
@@ -87,6 +88,17 @@ def test_an_abandoned_shard_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         abandon()
     assert not list(tmp_path.iterdir())
+
+
+def test_the_hash_of_an_exchange_is_the_one_that_a_rerun_looks_at(tmp_path: Path) -> None:
+    writer = ExchangeWriter(str(tmp_path), "part", "key", 2)
+    writer.write(pa.record_batch({"key": pa.array(range(9), pa.uint64())}))
+    shard = writer.close()
+    file = tmp_path / shard.file
+    assert shard.file.endswith(EXCHANGE)
+    assert (shard.bytes, shard.sha256) == (file.stat().st_size, storage.passing_hash(str(file)))
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert storage.passing_hash(str(file)) != shard.sha256
 
 
 def test_an_abandoned_exchange_leaves_no_file(tmp_path: Path) -> None:
