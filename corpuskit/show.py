@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from corpuskit import dataset, storage
+from corpuskit import dataset, show_classifier, show_compare, storage
 from corpuskit.dataset import MARKED, Artifact, Ledger, Manifest
 from corpuskit.schema import DROP
 from corpuskit.verify import datasets_below
@@ -216,7 +216,7 @@ def run_lines(root: str) -> Iterator[str]:
     reports = [
         json.loads(storage.read_bytes(storage.join(path, "report.json")))
         for path, manifest in manifests.items()
-        if manifest.main == "report"
+        if manifest.main in ("report", "classifier")
     ]
     if reports:
         yield ""
@@ -224,7 +224,14 @@ def run_lines(root: str) -> Iterator[str]:
 
 
 def verdict_lines(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Draw the table of bits per byte: the baselines once, then every model."""
+    """Draw the table of bits per byte: the baselines once, then every model; and what else was measured."""
+    drawn = {"compare": show_compare.lines, "classifier": show_classifier.lines}
+    for report in reports:
+        if report["kind"] in drawn:
+            yield from drawn[report["kind"]](report)
+    reports = [report for report in reports if report["kind"] not in drawn]
+    if not reports:
+        return
     first = reports[0]
     bytes_, documents = first.get("bytes", 0), first.get("documents", 0)
     yield f"held out: {documents:,} documents, {bytes_:,} bytes of text, split `{first.get('split')}`"

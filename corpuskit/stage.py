@@ -11,6 +11,7 @@ wants the artifact of that name:
                           batch comes, if only an empty one, so that columns pass through empty shards
     docs: Whole           all of it as one table, memory-mapped: one task
     dump: OneFile         one opaque file: one task per file
+    corpora: Apart        the tables of several datasets, each for itself: one task
     tokenizer: Path       the folder of a `Files` artifact
     corpus: Whole | Path  a table where a dataset was given, else the path of a raw file
     tokenizer: Path | None   None where no input has such an artifact
@@ -79,6 +80,10 @@ class NextFile:
     """Says that what follows of a table goes into a new file."""
 
     table: str
+
+
+class Apart(dict[str, pa.Table]):
+    """The tables of several datasets, memory-mapped, by the stages that wrote them (`clean`, `clean-2`), in order."""
 
 
 Yield = pa.RecordBatch | tuple[str, pa.RecordBatch] | Written | NextFile

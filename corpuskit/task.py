@@ -22,7 +22,7 @@ from corpuskit.dataset import MARKED, Ledger, Shard, empty_batch, read_bucket, r
 from corpuskit.errors import BadData, CorpuskitError, Unavailable
 from corpuskit.options import build
 from corpuskit.shardfile import EXCHANGE, ExchangeWriter, ShardWriter
-from corpuskit.stage import Figures, Files, NextFile, OneFile, Stage, Step, Table, Written
+from corpuskit.stage import Apart, Figures, Files, NextFile, OneFile, Stage, Step, Table, Written
 from corpuskit.tally import Tally, split_marked
 
 #: Names that a step gives to what it has not finished: these stay behind.
@@ -30,7 +30,7 @@ PARTIAL = (".part", ".part.json")
 
 
 class Read(msgspec.Struct, frozen=True):
-    """How a task gets one parameter. `how`: batches, bucket, whole, files, folder, nothing."""
+    """How a task gets one parameter. `how`: batches, bucket, whole, apart, files, folder, nothing."""
 
     how: str
     paths: list[str] = []
@@ -327,6 +327,12 @@ def _argument(name: str, read: Read, output: Output, stack: contextlib.ExitStack
         for _ in output.tally.reading(name, iter(table.to_batches())):
             pass
         return table
+    if read.how == "apart":
+        names = list(dict.fromkeys(read.parts))
+        paths = {
+            name: [path for path, part in zip(read.paths, read.parts, strict=True) if part == name] for name in names
+        }
+        return Apart({name: read_table(each) for name, each in paths.items()})
     if read.how == "folder":
         return stack.enter_context(storage.local_copy(read.paths[0]))
     return None

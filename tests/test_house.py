@@ -40,6 +40,8 @@ FLOORS = {
         "show",
         "model_text",
         "show_clusters",
+        "show_classifier",
+        "show_compare",
         "show_html",
         "what_if",
         "reference",

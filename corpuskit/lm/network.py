@@ -95,6 +95,11 @@ class Network:
 def load(path: Path, device: str = "auto") -> Network:
     """Load a model's folder. Raises NoInput, BadData and, for a device that is not there, UsageError."""
     chosen = choose(device)
+    return Network(load_net(path), chosen)
+
+
+def load_net(path: Path) -> Net:
+    """Load the network of a model's folder, on the CPU. Raises NoInput and BadData."""
     net = build(load_shape(path))
     saved, _ = checkpoint.load_tensors(path / checkpoint.WEIGHTS)
     try:
@@ -102,7 +107,7 @@ def load(path: Path, device: str = "auto") -> Network:
     except RuntimeError:
         problem = f"its weights are not those that {checkpoint.MODEL} describes"
         raise BadData(str(path / checkpoint.WEIGHTS), problem, "train it anew") from None
-    return Network(net, chosen)
+    return net
 
 
 def load_shape(path: Path) -> Shape:
