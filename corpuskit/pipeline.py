@@ -276,7 +276,7 @@ def _lineage(plan: StagePlan) -> list[Ancestor]:
             if source.artifacts is not None:
                 up = dataset.read_manifest(source.path)
                 found.update({each.key: each for each in up.lineage})
-                found[up.key] = Ancestor(up.stage, up.version, up.key, up.options, up.ledger)
+                found[up.key] = Ancestor(up.stage, up.version, up.key, up.options, up.ledger, up.inputs)
     return list(found.values())
 
 
@@ -299,6 +299,7 @@ def _remove_old(plan: StagePlan) -> None:
         extra = [storage.join(plan.out, artifact.folder, name) for name in ("state.json", "dataset_info.json")]
         for path in [*dataset.shard_paths(plan.out, artifact), *(extra if artifact.kind == "table" else [])]:
             storage.remove_file(path)
+    storage.remove_file(storage.join(plan.out, "croissant.json"))  # of `corpuskit card`: it tells of the old files
     storage.remove_file(storage.join(plan.out, dataset.MANIFEST))
 
 

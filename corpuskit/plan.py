@@ -275,7 +275,7 @@ def cut(plan: StagePlan, at: int, made: Mapping[str, Made]) -> list[Task]:
     work = storage.join(work_folder(plan), f"step-{at}")
     bucket_bytes = _BUCKET_BYTES
     if step.bucket_bytes is not None:
-        bucket_bytes = max(bucket_bytes, step.bucket_bytes(build(plan.stage.options, plan.options, plan.name)))
+        bucket_bytes = step.bucket_bytes(build(plan.stage.options, plan.options, plan.name))
     buckets = min(max(1, math.ceil((driving[2] if driving else 0) / bucket_bytes)), _MAX_BUCKETS)
     reads = [fixed] if driving is None else [{**fixed, driving[0]: read} for read in driving[1]]
     return [Task(plan.words, at, index, dict(plan.options), read, work, buckets) for index, read in enumerate(reads)]
@@ -341,7 +341,8 @@ def _made(source: Source, artifacts: Sequence[str]) -> Made:
 def _per_shard(have: Made) -> list[Read]:
     if have.buckets is not None:
         return [
-            Read("bucket", list(have.paths), bucket=bucket, artifact=have.artifact) for bucket in range(have.buckets)
+            Read("bucket", list(have.paths), bucket=bucket, buckets=have.buckets, artifact=have.artifact)
+            for bucket in range(have.buckets)
         ]
     return [Read("batches", [path], artifact=have.artifact) for path in have.paths]
 

@@ -20,6 +20,12 @@ _SAMPLE_CHARS = 160
 _MOST_MEMBERS = 100
 
 
+def packing_lines(manifest: Manifest) -> Iterator[str]:
+    """Say what packing has cut, padded and repeated; nothing of other stages than `shard`."""
+    if isinstance(manifest.figures, Mapping) and "packing" in manifest.figures:
+        yield from packing_figures.lines(manifest.figures)
+
+
 def figure_lines(manifest: Manifest) -> Iterator[str]:
     """Say what a stage has found out about its output as a whole."""
     figures = manifest.figures if isinstance(manifest.figures, Mapping) else {}
@@ -39,7 +45,7 @@ def figure_lines(manifest: Manifest) -> Iterator[str]:
     if "repeated" in figures:
         yield "repeated:  " + ", ".join(f"{name} {count:,}" for name, count in figures["repeated"].items())
     if "packing" in figures:
-        yield from (f"packing:   {line}" for line in packing_figures.lines(figures))
+        yield from (f"packing:   {line}" for line in packing_lines(manifest))
         yield "sources:"
         for row in columns_of(packing_figures.source_rows(figures), left={0, 1}):
             yield f"  {printable(row)}"

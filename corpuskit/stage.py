@@ -131,7 +131,7 @@ class Step:
 
     With `resumes`, `out` is handed again to a rerun with what an interrupted attempt left in it. `cut` makes tasks out
     of its opaque files where these are local; without, small files are grouped and large ones are a task each.
-    `bucket_bytes` tells from the options how large the buckets of its exchange should be.
+    `bucket_bytes` tells from the options how many bytes of the input make a bucket of its exchange.
     """
 
     run: Callable[..., Any]

@@ -36,6 +36,9 @@ def _part(batch: pa.RecordBatch, column: str) -> tuple[pa.RecordBatch, pa.Record
     keep = pc.is_null(batch.column(column))
     if pc.all(keep, min_count=0).as_py():
         return batch, batch.slice(0, 0)
+    kept = int(pc.sum(keep).as_py())
+    if pc.all(keep.slice(0, kept), min_count=0).as_py():  # as the last block of a split: no copy of the others
+        return batch.slice(0, kept), batch.slice(kept)
     return batch.filter(keep), batch.filter(pc.invert(keep))
 
 

@@ -148,11 +148,12 @@ def _wrong_samples(
 ) -> Iterator[proof.Wrong]:
     """Decode some rows; documents are kept for a comparison with their texts."""
     if pa.types.is_fixed_size_list(batch.schema.field("input_ids").type):
+        check = proof.wrong_piece if PADDING in batch.schema.names else proof.wrong_text
         for row in rows:
             one = batch.slice(row, 1)
             ids = np.array(one.column("input_ids")[0].values)
             for document in proof.whole_documents(ids, proof.edges(one, tokenizer.end_id), 0):
-                if (problem := proof.wrong_text(document, tokenizer)) is not None:
+                if (problem := check(document, tokenizer)) is not None:
                     yield row, problem
         return
     for row in rows:
@@ -167,14 +168,20 @@ def _wrong_totals(path: str, split: str, manifest: Manifest, found: _Found) -> I
     """Hold the end marks of a split against the documents that begin in it, and against the figures."""
     artifact = manifest.artifacts[split]
     where = storage.join(path, artifact.folder)
+    figures = manifest.figures if isinstance(manifest.figures, dict) else {}
+    packed = figures.get("packing", {}).get(split, {})
+    if PADDING in artifact.columns:
+        told = packed.get("pieces", found.starts), packed.get("documents", found.ends)
+        if told != (found.starts, found.ends):
+            yield (
+                f"{where}: expected {told[0]:,} pieces of {told[1]:,} documents,"
+                f" found {found.starts:,} starts and {found.ends:,} end marks"
+            )
+        return
     lost = _dropped_blocks(path, manifest)
     if found.starts - found.ends not in range(lost + 1):
         more = f" or up to {lost} less, for documents that dropped blocks end" if lost else ""
         yield f"{where}: expected as many end marks as documents, {found.starts:,}{more}, found {found.ends:,}"
-    figures = manifest.figures if isinstance(manifest.figures, dict) else {}
-    packed = figures.get("packing", {}).get(split)
-    if packed is not None and PADDING in artifact.columns and packed["documents"] != found.ends:
-        yield f"{where}: expected the end marks of {packed['documents']:,} documents, found {found.ends:,}"
 
 
 def _dropped_blocks(path: str, manifest: Manifest) -> int:

@@ -62,13 +62,15 @@ def test_pieces_are_all_tokens_once_and_no_block_overflows(lengths: list[int], b
 
 @given(lengths_of_documents, st.integers(2, 12))
 @settings(max_examples=150, deadline=None)
-def test_only_documents_longer_than_a_block_are_cut_and_go_on_in_full_blocks(
+def test_only_documents_longer_than_a_block_are_cut_into_full_blocks_and_a_rest(
     lengths: list[int], block_tokens: int
 ) -> None:
     pieces = planned(lengths, block_tokens)
     cut = {row for row, count in Counter(pieces.row.tolist()).items() if count > 1}
     assert cut == {row for row, length in enumerate(lengths) if length > block_tokens}
-    assert (pieces.length[pieces.start > 0] == block_tokens).all()
+    ends = pieces.start + pieces.length == np.array(lengths, np.int64)[pieces.row]
+    assert (pieces.length[~ends] == block_tokens).all()
+    assert (pieces.start % block_tokens == 0).all()
 
 
 @given(st.lists(st.integers(1, 12), max_size=60), st.integers(12, 16))
@@ -96,19 +98,21 @@ def test_every_token_ends_in_a_block_and_padding_is_the_end_mark(
 
 @given(documents_of_any_kind, st.integers(2, 9))
 @settings(max_examples=80, deadline=None)
-def test_document_starts_are_where_documents_begin(rows: list[tuple[str, list[int]]], block_tokens: int) -> None:
+def test_document_starts_are_where_pieces_begin_and_end_marks_end_them(
+    rows: list[tuple[str, list[int]]], block_tokens: int
+) -> None:
     out = run([[table_of(rows)]], block_tokens=block_tokens, valid_fraction=0.3, pack="best-fit")
     documents = [[*ids, END] for _, ids in rows]
     found: list[tuple[int, ...]] = []
     for split in ("train", "valid"):
         for row in whole(out[split]).to_pylist():
             edges = [*row["document_starts"], block_tokens - row[PADDING]]
-            if not row["document_starts"] or row["document_starts"][0] > 0:
-                assert row["document_starts"] == []
-                assert row[PADDING] == 0
-            found += [tuple(row["input_ids"][a:b]) for a, b in itertools.pairwise(edges)]
-    heads = [tuple(each[: (len(each) - 1) % block_tokens + 1]) for each in documents]
-    assert Counter(found) == Counter(heads)
+            assert edges[0] == 0
+            pieces = [tuple(row["input_ids"][a:b]) for a, b in itertools.pairwise(edges)]
+            assert all(piece[-1] == END for piece in pieces) or len(pieces[0]) == block_tokens
+            found += pieces
+    cut = [tuple(each[at : at + block_tokens]) for each in documents for at in range(0, len(each), block_tokens)]
+    assert Counter(found) == Counter(cut)
 
 
 @given(documents_of_any_kind, st.integers(1, 7), st.randoms())
@@ -146,15 +150,15 @@ def test_blocks_do_not_depend_on_how_much_goes_out_at_a_time(
 
 
 def test_blocks_worked_by_hand() -> None:
-    lengths = np.array([3, 2, 6], np.int64)  # of the third, 2 tokens are packed and 4 make a block
+    lengths = np.array([3, 2, 6], np.int64)  # of the third, 4 tokens make a block and 2 are packed
     values, begins = np.array([10, 11, 0, 20, 0, 30, 31, 32, 33, 34, 0], np.uint16), np.array([0, 3, 5])
     pieces = best_fit.plan(lengths, np.array([1, 2, 3], np.uint64), 4)
     (batch,) = best_fit.batches(values, begins, pieces, 4, 0, 1 << 20)
     rows = sorted(batch.to_pylist(), key=lambda row: row["input_ids"][0])
     assert rows == [
         {"input_ids": [10, 11, 0, 0], "document_starts": [0], "padding": 1},
-        {"input_ids": [20, 0, 30, 31], "document_starts": [0, 2], "padding": 0},
-        {"input_ids": [32, 33, 34, 0], "document_starts": [], "padding": 0},
+        {"input_ids": [20, 0, 34, 0], "document_starts": [0, 2], "padding": 0},
+        {"input_ids": [30, 31, 32, 33], "document_starts": [0], "padding": 0},
     ]
 
 
@@ -174,7 +178,7 @@ def padded() -> pa.Table:
     return pa.table(
         {
             "input_ids": pa.array([[5, 6, 0, 0], [7, 8, 9, 4], [1, 0, 2, 0]], pa.list_(pa.uint16(), 4)),
-            "document_starts": pa.array([[0], [], [0, 2]], pa.list_(pa.int32())),
+            "document_starts": pa.array([[0], [0], [0, 2]], pa.list_(pa.int32())),
             "padding": pa.array([1, 0, 0], pa.int32()),
         }
     )
@@ -236,6 +240,9 @@ def test_the_ledger_counts_no_padding_and_the_figures_tell_it(
     assert train.num_rows == figures["packing"]["train"]["blocks"]
     assert corpuskit("verify", tmp_path / "out").code == 0
     assert "padding" in corpuskit("show", tmp_path / "out").out
+    again = corpuskit("--verbose", "shard", chain["tokens"], tmp_path / "again", "--block-tokens", 64)
+    assert "% of" in again.err
+    assert "documents cut (concatenation cuts" in again.err
 
 
 def test_exports_and_models_read_padded_blocks(corpuskit: Any, chain: dict[str, Path], tmp_path: Path) -> None:

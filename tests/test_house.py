@@ -35,6 +35,7 @@ FLOORS = {
     ],
     5: [
         "progress",
+        "card",
         "exits",
         "show",
         "model_text",

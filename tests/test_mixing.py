@@ -187,7 +187,7 @@ def test_datasets_opens_all_files(mix: Any) -> None:
 
 
 def test_a_small_split_meets_in_few_files(mix: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corpuskit.plan._BUCKET_BYTES", 10_000)
+    monkeypatch.setattr("corpuskit.stages.shard._MIN_BUCKET_BYTES", 10_000)
     _, manifest = mix("out", "--valid-fraction", 0.01, "--executor", "serial", "--shard-bytes", 10_000)
     assert len(manifest.artifacts["train"].shards) > 5
     assert len(manifest.artifacts["valid"].shards) == 1

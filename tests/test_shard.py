@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpuskit.dataset import read_bucket
 from corpuskit.schema import tokens_schema
+from corpuskit.shardfile import ExchangeWriter
 from corpuskit.stages import shard
-from corpuskit.tokens import bpe, learning, packing, packing_figures
+from corpuskit.tokens import bpe, columns, learning, packing, packing_figures
 from corpuskit.tokens.columns import flatten, lists
 from corpuskit.tokens.features import features, folder_files
 from tests.data import shared
@@ -409,3 +411,32 @@ def test_datasets_opens_a_folder_without_rows(tmp_path: Path) -> None:
 def test_lists_and_flatten_are_inverses(rows: list[list[int]]) -> None:
     column = pa.chunked_array([pa.array(rows, pa.list_(pa.uint16()))])
     assert lists(*flatten(column)).to_pylist() == rows
+
+
+@given(st.lists(st.lists(st.lists(st.integers(0, 9), max_size=4), max_size=6), max_size=4), st.randoms(), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_rows_are_taken_as_arrow_takes_them(chunks: list[list[list[int]]], random: Any, cut: bool) -> None:
+    kind = pa.list_(pa.field("item", pa.uint16()))
+    parts = [pa.array([*chunk, [7]], kind).slice(1 if cut and chunk else 0) for chunk in chunks]
+    column = pa.chunked_array(parts, kind)
+    rows = list(range(len(column)))
+    random.shuffle(rows)
+    order = np.array(rows, np.int64)
+    expected = column.take(pa.array(order)).to_pylist()
+    assert columns.taken(column, order).to_pylist() == expected
+    if len(column):
+        assert columns._scattered(column, order).to_pylist() == expected
+
+
+def test_long_lists_leave_the_exchange_as_short_ones_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (piece,) = spread([tokens(numbered(300))])
+    files = []
+    for many in (0, 1 << 40):
+        monkeypatch.setattr(columns, "_MANY_VALUES", many)
+        writer = ExchangeWriter(str(tmp_path), f"pieces-{many}", "key", 4)
+        for at in range(0, 300, 70):
+            writer.write(piece.slice(at, 70))
+        writer.close()
+        path = str(tmp_path / f"pieces-{many}.exchange")
+        files.append([read_bucket(path, bucket, 4)[0] for bucket in range(4)])
+    assert all(one.equals(other) for one, other in zip(*files, strict=True))

@@ -279,7 +279,29 @@ def test_a_document_that_is_lost_from_a_padded_split(padded: Path) -> None:
         del each["document_starts"][1]
 
     damage(padded, "train", row, joined)
-    assert any("expected the end marks of" in line for line in problems(str(padded)))
+    assert any("pieces of" in line and "end marks" in line for line in problems(str(padded)))
+
+
+def test_padding_that_cuts_a_document(padded: Path) -> None:
+    row = next(at for at, count in enumerate(load(padded, "train").column("padding").to_pylist()) if count)
+    count = load(padded, "train").column("padding")[row].as_py()
+    damage(padded, "train", row, set_id(63 - count, 5))
+    wanted = f"row {row}: expected an end mark (id 0) before the padding, found 5 at {63 - count}"
+    assert wanted in next(problems(str(padded)))
+
+
+def test_a_rest_may_begin_inside_of_a_word_but_not_end_in_another(tokenizer: bpe.TextTokenizer) -> None:
+    ids = tokenizer.encode(["unmistakably characteristic naïveté " * 5])[0]
+    for start in range(1, len(ids)):
+        assert proof.wrong_piece(ids[start:], tokenizer) is None
+    byte = tokenizer.backend.token_to_id("Ã")
+    broken = np.concatenate([ids, [byte], ids])
+    assert "expected the ids of the text" in str(proof.wrong_piece(broken, tokenizer))
+
+
+def test_a_padded_block_that_begins_with_nothing(padded: Path) -> None:
+    damage(padded, "train", 0, lambda each: each["document_starts"].remove(0))
+    assert "row 0: expected a document, or a piece of one, to begin at 0" in next(problems(str(padded)))
 
 
 # Laws

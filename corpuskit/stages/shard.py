@@ -8,7 +8,7 @@ later move a document from one split to the other. Labels are the ids shifted by
 `--block-tokens`. The tokens that do not fill a last block, in each split of each part of the corpus, are dropped and
 counted as `partial_block`. `--pack best-fit` cuts no document that fits a block (Ding et al. 2024): it drops nothing,
 and fills what is left of a block with the end mark; `padding` tells how many of a block's last ids are none.
-`document_starts` tells where in a block documents begin; one that goes on with a document has no 0 there. The figures
+`document_starts` tells where in a block documents begin, and with best-fit pieces of those that are cut. The figures
 tell how many documents are cut, and how many concatenation cuts.
 
 `--weight SOURCE=FACTOR` takes documents of a source (their column `source`) more or less often in train: 0.25 keeps a
@@ -45,6 +45,7 @@ REASONS = {
 _TOKENS = tokens_schema(0)
 _SCALARS = ["id", "bytes", "source", "language"]
 _Ints = npt.NDArray[np.int64]
+_MIN_BUCKET_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,11 @@ def _documents(scalars: pa.Table, values: npt.NDArray[Any], offsets: _Ints, rows
     return pa.RecordBatch.from_arrays(columns, names=_TOKENS.names)
 
 
+def _bucket_bytes(options: Options) -> int:
+    """Let a bucket make a file, and no weight make it larger."""
+    return int(max(_MIN_BUCKET_BYTES, options.shard_bytes) / max([1.0, *mixing.parse(options.weight).values()]))
+
+
 def _blocks(block_tokens: int) -> pa.Schema:
     return pa.schema({"input_ids": pa.list_(pa.uint16(), block_tokens), "document_starts": pa.list_(pa.int32())})
 
@@ -179,7 +185,7 @@ _SPLIT = Table(_blocks(1024), conserves="pieces", counts="input_ids", folder=Tru
 STAGE = Stage(
     options=Options,
     inputs=(Input("tokens", "tokens: a dataset of `tokenize`"),),
-    version=2,
+    version=3,
     steps=(
         Step(
             spread,
@@ -187,7 +193,7 @@ STAGE = Stage(
                 "pieces": Table(_PIECES, by="key", conserves="tokens", counts="input_ids"),
                 "sources": Table(packing_figures.SOURCES),
             },
-            bucket_bytes=lambda options: int(options.shard_bytes),
+            bucket_bytes=_bucket_bytes,
         ),
         Step(
             pack,

@@ -1,9 +1,9 @@
 """Pack documents into blocks so that few of them are cut.
 
-A document that fits a block is never cut. Of a longer one the last full blocks are cut off; what is left, its
-beginning, is packed like a short document. So a block either begins with a document, or is full and goes on with one.
-Places that no document fits are padding, at the end of the block. Ding et al. 2024, "Fewer Truncations Improve
-Language Modeling", where the end of a long document is what is packed.
+A document that fits a block is never cut. A longer one becomes full blocks and its rest, which is packed like a short
+document. So all that ends inside of a block ends with an end mark, and readers that part documents there part them
+rightly. Places that no document fits are padding, at the end of the block. Ding et al. 2024, "Fewer Truncations Improve
+Language Modeling".
 """
 
 from __future__ import annotations
@@ -53,14 +53,11 @@ def plan(lengths: _Ints, hashes: npt.NDArray[np.uint64], block_tokens: int) -> P
 
 
 def _cut(lengths: _Ints, block_tokens: int) -> tuple[_Ints, _Ints, _Ints]:
-    """Cut documents into (row, start, length) of pieces, in order: the beginning, then full blocks."""
-    beginning = np.where(lengths > 0, (lengths - 1) % block_tokens + 1, 0)
-    full = np.where(lengths > 0, (lengths - beginning) // block_tokens, 0)
-    counts = full + (lengths > 0)
+    """Cut documents into (row, start, length) of pieces, in order: full blocks, then the rest."""
+    counts = -(-lengths // block_tokens)
     row = np.repeat(np.arange(len(lengths)), counts)
-    number = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    start = np.where(number > 0, beginning[row] + (number - 1) * block_tokens, 0)
-    return row, start, np.where(number > 0, block_tokens, beginning[row])
+    start = (np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)) * block_tokens
+    return row, start, np.minimum(lengths[row] - start, block_tokens)
 
 
 def batches(
@@ -74,8 +71,8 @@ def batches(
 ) -> Iterator[pa.RecordBatch]:
     """Give the blocks, about `out_tokens` at a time; at least one batch, if only an empty one.
 
-    Document i begins at values[begins[i]]. Columns: `input_ids`; `document_starts`, the offsets at which documents
-    begin (a block that goes on with one has none at 0); `padding`, how many of the last ids are none but `pad_id`; with
+    Document i begins at values[begins[i]]. Columns: `input_ids`; `document_starts`, the offsets at which documents,
+    or pieces of those that are cut, begin; `padding`, how many of the last ids are none but `pad_id`; with
     `repeated` (of each document) the tokens of repeated documents.
     """
     from corpuskit.tokens import packing_kernels as kernels
@@ -93,11 +90,9 @@ def batches(
         sources = begins[pieces.row[some]] + pieces.start[some]
         ids = np.full((last - first) * block_tokens, pad_id, values.dtype)
         kernels.copy_runs(values, sources, length, places, ids)
-        starting = pieces.start[some] == 0
-        starts = np.searchsorted(block[starting], np.arange(last - first + 1))
         columns = {
             "input_ids": pa.FixedSizeListArray.from_arrays(pa.array(ids), block_tokens),
-            "document_starts": lists(inside[starting].astype(np.int32), starts),
+            "document_starts": lists(inside.astype(np.int32), edges),
             PADDING: pa.array((block_tokens - filled).astype(np.int32)),
         }
         if repeated is not None:

@@ -14,7 +14,7 @@ from corpuskit.tokens.packing import cut_by_blocks
 
 _Ints = npt.NDArray[np.int64]
 _COUNTS = ["documents_in", "tokens_in", "documents", "tokens", "tokens_repeated"]
-_PARTS = ["documents", "tokens", "blocks", "padding", "documents_cut", "documents_cut_by_concat"]
+_PARTS = ["documents", "pieces", "tokens", "blocks", "padding", "documents_cut", "documents_cut_by_concat"]
 SOURCES = pa.schema([("source", pa.string()), ("split", pa.string()), *((name, pa.int64()) for name in _COUNTS)])
 PACKED = pa.schema([("split", pa.string()), *((name, pa.int64()) for name in _PARTS)])
 # A manifest is for people too: of more sources than this the largest are named.
@@ -44,6 +44,7 @@ def of_split(split: str, lengths: _Ints, block_tokens: int, blocks: int, pack: s
     best = pack == "best-fit"
     counts = {
         "documents": len(lengths),
+        "pieces": int((-(-lengths // block_tokens)).sum()) if best else len(lengths),
         "tokens": tokens,
         "blocks": blocks if best else tokens // block_tokens,
         "padding": blocks * block_tokens - tokens if best else 0,

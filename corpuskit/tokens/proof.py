@@ -19,6 +19,7 @@ from corpuskit.tokens.sequences import is_real
 Wrong = tuple[int, str]
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
+_CUT_IDS = 32
 # White space of all kinds, contractions, marks, scripts, controls: what a tokenizer that loses anything loses first.
 _TRIAL = (
     "  A b\t\tc \n\n d\r\n",
@@ -117,26 +118,35 @@ def wrong_edges(batch: pa.RecordBatch, found: Edges, end_id: int, ended: bool | 
     """Find an end mark that no document begins after, a document that no end mark comes before, or odd padding.
 
     Blocks without padding go on into each other; `ended` tells whether the one before the batch, where there is one,
-    ends with a document. In blocks with padding the beginning of a cut document may stand before another document.
+    ends with a document.
     """
     length = found.real.shape[1]
-    if PADDING in batch.schema.names:
-        ids = _ids(batch)[0].reshape(-1, length)
-        odd = ~found.real & (ids != end_id)
-        if odd.any():
-            row, at = divmod(int(np.argmax(odd)), length)
-            yield row, f"expected padding with the end mark (id {end_id}), found {int(ids[row, at])} at {at}"
+    lonely = found.starts[:, 1:] & ~found.ends[:, :-1]
+    if lonely.any():
+        row, at = divmod(int(np.argmax(lonely)), length - 1)
+        yield row, f"expected an end mark (id {end_id}) before the document that begins at {at + 1}, found none"
+    elif PADDING in batch.schema.names:
+        yield from _wrong_padding(_ids(batch)[0].reshape(-1, length), found, end_id)
     else:
-        lonely = found.starts[:, 1:] & ~found.ends[:, :-1]
-        if lonely.any():
-            row, at = divmod(int(np.argmax(lonely)), length - 1)
-            yield row, f"expected an end mark (id {end_id}) before the document that begins at {at + 1}, found none"
-        else:
-            yield from _wrong_seams(found, ended)
+        yield from _wrong_seams(found, ended)
     silent = found.ends[:, :-1] & found.real[:, 1:] & ~found.starts[:, 1:]
     if silent.any():
         row, at = divmod(int(np.argmax(silent)), length - 1)
         yield row, f"expected a document to begin at {at + 1}, after an end mark; document_starts do not say so"
+
+
+def _wrong_padding(ids: npt.NDArray[Any], found: Edges, end_id: int) -> Iterator[Wrong]:
+    """Find padding that is no end mark, that cuts a document, or a block that begins with nothing."""
+    odd = ~found.real & (ids != end_id)
+    cut = ~found.real[:, 1:] & found.real[:, :-1] & ~found.ends[:, :-1]
+    if odd.any():
+        row, at = divmod(int(np.argmax(odd)), odd.shape[1])
+        yield row, f"expected padding with the end mark (id {end_id}), found {int(ids[row, at])} at {at}"
+    elif cut.any():
+        row, at = divmod(int(np.argmax(cut)), cut.shape[1])
+        yield row, f"expected an end mark (id {end_id}) before the padding, found {int(ids[row, at])} at {at}"
+    elif not found.starts[:, 0].all():
+        yield int(np.argmin(found.starts[:, 0])), "expected a document, or a piece of one, to begin at 0, found none"
 
 
 def _wrong_seams(found: Edges, ended: bool | None) -> Iterator[Wrong]:
@@ -191,6 +201,16 @@ def wrong_text(
         shown = [each[at : at + 4].tolist() for each in (again, ids)]
         return f"expected the ids of the text {found[:40]!r}: {shown[0]} at {at:,}, found {shown[1]}"
     return None
+
+
+def wrong_piece(ids: npt.NDArray[Any], tokenizer: TextTokenizer) -> str | None:
+    """Decode and encode what may be the rest of a document that was cut, perhaps inside of a word.
+
+    There the ids of the text may begin otherwise, so up to `_CUT_IDS` of them may be left out at the beginning.
+    """
+    problem = wrong_text(ids, tokenizer)
+    later = range(1, min(_CUT_IDS, len(ids)) + 1) if problem is not None else ()
+    return None if any(wrong_text(ids[at:], tokenizer) is None for at in later) else problem
 
 
 def _ids(batch: pa.RecordBatch) -> tuple[npt.NDArray[Any], _Ints]:

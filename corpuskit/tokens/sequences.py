@@ -25,7 +25,7 @@ def of_blocks(batch: pa.RecordBatch) -> tuple[npt.NDArray[Any], _Ints]:
     """Give (tokens, starts): the tokens in order, without padding, and where in the array sequences begin.
 
     Blocks that were cut out of one stream go on into each other, and sequences are documents. Blocks with padding
-    stand alone: what goes on with a document there is a sequence of its own.
+    stand alone: each piece of a document that was cut is a sequence of its own.
     """
     length = batch.column("input_ids").type.list_size
     values = flatten(pa.chunked_array([batch.column("input_ids")]))[0]
@@ -34,8 +34,8 @@ def of_blocks(batch: pa.RecordBatch) -> tuple[npt.NDArray[Any], _Ints]:
     if PADDING not in batch.schema.names:
         return values, rows * length + starts
     padding = batch.column(PADDING).to_numpy().astype(np.int64)
-    begins = np.arange(batch.num_rows) * length - (np.cumsum(padding) - padding)
-    return values.reshape(-1, length)[is_real(padding, length)], np.union1d(begins, begins[rows] + starts)
+    before = np.cumsum(padding) - padding
+    return values.reshape(-1, length)[is_real(padding, length)], rows * length + starts - before[rows]
 
 
 def joined(batches: Iterable[pa.RecordBatch]) -> tuple[npt.NDArray[Any], _Ints]:
