@@ -83,7 +83,17 @@ def test_the_report_has_the_keys_that_scripts_rely_on(report: Any, model: Path) 
     found = report(model, docs(HELD))
     keys = ["kind", "split", "documents", "tokens", "bytes", "nats", "nats_end", "perplexity", "bits_per_byte"]
     assert list(found)[:9] == keys
-    assert set(found) - set(keys) == {"accuracy", "interval", "model", "grams", "oov", "baselines", "by", "choices"}
+    assert set(found) - set(keys) == {
+        "accuracy",
+        "interval",
+        "model",
+        "grams",
+        "oov",
+        "baselines",
+        "by",
+        "choices",
+        "continuations",
+    }
     assert list(found["baselines"]) == ["uniform", "gzip", "zstd", "untrained"]
     assert (found["kind"], found["documents"]) == ("ngram", len(HELD))
 
@@ -319,6 +329,19 @@ def test_an_item_of_no_kind_is_named_by_its_line(report: Any, model: Path, tmp_p
     (tmp_path / "items.jsonl").write_text('{"good": "a", "bad": "b"}\n\n' + line + "\n")
     with pytest.raises(BadData, match=r"items\.jsonl:3"):
         report(model, docs(HELD), choices=tmp_path / "items.jsonl")
+
+
+def test_a_model_writes_on_as_its_own_text_went(report: Any, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sacrebleu", reason="needs the extra `bleu`")
+    own = report(model, docs(TRAIN), continuations=20)["continuations"]
+    other = report(model, docs(["x", *[" ".join(reversed(text.split())) for text in HELD]]), continuations=20)
+    assert own["documents"] == 20
+    assert own["bleu"] > other["continuations"]["bleu"]
+    assert 0 <= own["chrf"] <= 100
+    assert own["signatures"][0].startswith("nrefs:1")
+    assert TRAIN[0].startswith(own["samples"][0]["prompt"])
+    assert TRAIN[0].startswith(own["samples"][0]["prompt"] + own["samples"][0]["stood_there"])
+    assert report(model, docs(["x"]), continuations=5)["continuations"]["bleu"] is None
 
 
 # Words ---------------------------------------------------------------------------------------------------------

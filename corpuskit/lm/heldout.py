@@ -76,6 +76,14 @@ def encoder(model: Path, about: Mapping[str, Any], scorer: Any) -> Callable[[str
     return lambda text: np.array([ids.get(word, scorer.unknown) for word in text.encode().split()], np.int64)
 
 
+def decoder(model: Path, about: Mapping[str, Any], scorer: Any) -> Callable[[npt.NDArray[Any]], str]:
+    """Give what turns the model's ids into a text."""
+    if about["input"] != "words":
+        return own_tokenizer(model).decode
+    names = [b"", *scorer.words]
+    return lambda ids: b" ".join(names[at] if at < len(names) else b"<unk>" for at in ids).decode("utf-8", "replace")
+
+
 def own_tokenizer(model: Path) -> bpe.TextTokenizer:
     """Load the tokenizer that a model came with."""
     if not (model / TOKENIZER).is_dir():

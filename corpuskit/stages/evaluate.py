@@ -46,6 +46,9 @@ class Options:
     input: str | None = option(None, "What IN is; by default what the model learnt.", choices=("tokens", "words"))
     max_documents: int | None = option(None, "Evaluate the first N documents only.", min=1)
     baselines: bool = option(True, "Measure gzip, zstd and the untrained Transformer too.")
+    continuations: int | None = option(
+        None, "Also let it write on in so many documents, and measure BLEU and chrF (needs sacrebleu).", min=1
+    )
     device: str = option("auto", "Where a Transformer runs.", choices=("auto", "cpu", "cuda", "mps"))
 
 
@@ -72,7 +75,7 @@ def evaluate(
         warn("there are no documents to evaluate on; a larger `valid_fraction` of `shard` holds some out")
     status(f"scoring {len(text.tokens):,} tokens")
     nats, ends, hits = scorer.scored(text.tokens, text.offsets)
-    report = {
+    report: dict[str, Any] = {
         "kind": about["kind"],
         "split": "valid" if artifacts.get("corpus") == "heldout" else "all",
         "documents": n_documents,
@@ -85,7 +88,17 @@ def evaluate(
         "baselines": _baselines(scorer, text, options.baselines),
         "by": dict(_by_group(nats - ends, text)),
         "choices": _choose(choices, heldout.encoder(model, about, scorer), scorer) if choices else None,
+        "continuations": None,
     }
+    if options.continuations:
+        from corpuskit.lm import continuations
+
+        status(f"writing on in {options.continuations:,} documents")
+        end_id = scorer.end_id if about["kind"] == "ngram" else scorer.shape.end_id
+        decode = heldout.decoder(model, about, scorer)
+        report["continuations"] = continuations.measure(
+            scorer, decode, text.tokens, text.offsets, options.continuations, end_id
+        )
     (out / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
