@@ -73,7 +73,9 @@ class _ToProgress(logging.Handler):
 
 
 def listen(progress: Progress) -> None:
-    """Show what stages tell of themselves (`stage.status`) on the status line."""
+    """Show what stages tell of themselves (`stage.status`) on the status line, in place of whoever did before."""
     logger = logging.getLogger("corpuskit")
     logger.setLevel(logging.DEBUG)
+    for handler in [each for each in logger.handlers if isinstance(each, _ToProgress)]:
+        logger.removeHandler(handler)
     logger.addHandler(_ToProgress(progress))

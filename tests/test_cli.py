@@ -314,3 +314,13 @@ def test_the_shell_script_tells_the_same_chain_as_the_demo_recipe() -> None:
     used = re.findall(r'^use = "(.*)"', (pipelines / "demo.toml").read_text(encoding="utf-8"), re.M)
     assert [words for words in called if words in catalog.discover()] == used
     assert set(called) - set(used) == {"show", "verify"}
+
+
+def test_a_process_that_runs_several_commands_hears_each_once() -> None:
+    import logging
+
+    from corpuskit.cli import main
+
+    for _ in range(2):
+        main(["--quiet", "show", "nowhere"])
+    assert [type(each).__name__ for each in logging.getLogger("corpuskit").handlers].count("_ToProgress") == 1
