@@ -163,7 +163,7 @@ class Trainer:
 
         def one(part: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
             part = part.to(self.device)
-            with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            with self._autocast():
                 nats = summed_nats(self._vectors(part), self.net.embed_tokens.weight, part[:, 1:].flatten(), low)
             return nats.detach(), torch.autograd.grad(nats, self._weights, share)
 
@@ -178,6 +178,9 @@ class Trainer:
         summed = summed or [torch.zeros_like(weight) for weight in self._weights]
         self.ranks.add(summed)
         return float(self._over_all(total) * share.cpu().double()), summed
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _vectors(self, part: Tensor) -> Tensor:
         """Give the vectors [blocks x (time - 1), width] that predict all tokens of blocks but the first."""
@@ -236,7 +239,8 @@ class Trainer:
         @torch.no_grad()
         def one(part: Tensor) -> Tensor:
             part = part.to(self.device)
-            nats = token_nats(self._vectors(part), self.net.embed_tokens.weight, part[:, 1:].flatten())
+            with self._autocast():
+                nats = token_nats(self._vectors(part), self.net.embed_tokens.weight, part[:, 1:].flatten())
             return nats.cpu().double().sum()  # MPS has no float64
 
         total = torch.zeros(1, dtype=torch.float64)
