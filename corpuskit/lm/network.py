@@ -46,7 +46,7 @@ class Network:
     def __init__(self, net: Net, device: torch.device) -> None:
         self.shape = net.shape
         self.device = device
-        self._net = net.to(device).eval()
+        self.net = net.to(device).eval()
         self._seen: list[int] = []  # what `_cache` has the positions of
         self._cache: Cache | State | None = None
 
@@ -68,7 +68,7 @@ class Network:
         Document i is tokens[offsets[i]:offsets[i + 1]] and ends with the end mark. See `lm.scoring` for what each
         token is predicted from.
         """
-        return scoring.score(self._net, self.device, tokens, offsets)
+        return scoring.score(self.net, self.device, tokens, offsets)
 
     @torch.no_grad()
     def next_probabilities(self, context: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -79,11 +79,11 @@ class Network:
         """
         before = scoring.window_before(np.asarray(context, np.int64), self.shape)
         if self._cache is None or before[: len(self._seen)] != self._seen or len(before) == len(self._seen):
-            self._cache, self._seen = self._net.new_cache(), []
+            self._cache, self._seen = self.net.new_cache(), []
         ids = torch.tensor([before[len(self._seen) :]], device=self.device)
-        vectors = self._net(ids, cache=self._cache)
+        vectors = self.net(ids, cache=self._cache)
         self._seen = before
-        scores = vectors[0, -1].float() @ self._net.embed_tokens.weight.float().T
+        scores = vectors[0, -1].float() @ self.net.embed_tokens.weight.float().T
         p: npt.NDArray[np.float64] = torch.softmax(scores.double().cpu(), 0).numpy()
         return p
 

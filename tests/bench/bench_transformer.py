@@ -99,7 +99,7 @@ def validation_loss(model: Path, valid: Any) -> tuple[float, int]:
     blocks = torch.from_numpy(valid[: len(valid) // (TIME + 1) * (TIME + 1)].astype(np.int64)).view(-1, TIME + 1)
     with torch.no_grad():
         nats = [
-            token_nats(loaded._net(part[:, :-1]).flatten(0, 1), loaded._net.embed_tokens.weight, part[:, 1:].flatten())
+            token_nats(loaded.net(part[:, :-1]).flatten(0, 1), loaded.net.embed_tokens.weight, part[:, 1:].flatten())
             for part in blocks.split(128)
         ]
     return float(torch.cat(nats).double().mean()), loaded.parameters
