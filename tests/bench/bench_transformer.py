@@ -41,7 +41,7 @@ RECIPES = {
 #: Validation losses to reach with no more than nanoGPT has.
 BOUNDS = {"adamw": 1.66, "muon": 1.62}
 _TIMED_STEPS = 20
-_WIKI = ("--optimizer", "muon", "--document-mask", "--decay", 0.4)
+_WIKI = ("--optimizer", "muon", "--learning-rate", 0.01, "--batch-tokens", 2048, "--document-mask", "--decay", 0.4)
 
 
 def corpuskit(*words: object, quiet: bool = True) -> str:
