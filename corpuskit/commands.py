@@ -82,9 +82,14 @@ def run_one(
             yield json.dumps({**show.summary(folder), "state": outcome.state, "seconds": round(outcome.seconds, 3)})
 
 
+def _together() -> bool:
+    """Tell whether torchrun started several processes of this command."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+
+
 def _helps() -> bool:
-    """Tell whether torchrun started this process to help another one of the same command."""
-    return os.environ.get("RANK", "0") != "0"
+    """Tell whether this one of them is not the first, which alone writes."""
+    return _together() and os.environ.get("RANK", "0") != "0"
 
 
 def _help(
@@ -107,7 +112,7 @@ def run_recipe(
     how: Mapping[str, Any],
 ) -> Iterator[str]:
     """Run a recipe from the command line; `how` as in `run_one`."""
-    if _helps() or os.environ.get("WORLD_SIZE", "1") != "1":
+    if _together():
         raise UsageError("run", "torchrun starts several processes: expected one stage, got a recipe", "run it alone")
     recipe = read_recipe(path, root=root, settings=settings)
     plans = plan_recipe(recipe, until=until)

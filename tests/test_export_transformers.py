@@ -57,7 +57,7 @@ def test_the_folder_holds_what_a_hub_repository_of_a_llama_does(folder: Path) ->
 
 
 def test_logits_are_equal(model: Path, folder: Path) -> None:
-    net = network.load(model, "cpu")._net
+    net = network.load(model, "cpu").net
     loaded, told = transformers.LlamaForCausalLM.from_pretrained(folder, output_loading_info=True)
     assert not told["missing_keys"]
     assert not told["unexpected_keys"]

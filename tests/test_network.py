@@ -53,7 +53,7 @@ def ids_of(seed: int, *size: int) -> Any:
 def test_grouped_attention_is_the_loop_written_out_by_hand() -> None:
     layer = network.new(GROUPED).layers[0].self_attn
     x = torch.randn(1, 5, 24, generator=torch.Generator().manual_seed(0))
-    got = layer(x, transformer.rope(0, 5, GROUPED), None, None).detach().numpy()[0]
+    got = layer(x[0], transformer.rope(0, 5, GROUPED), None, None).detach().numpy()
     weights = {name: value.detach().double().numpy() for name, value in layer.named_parameters()}
     q, k, v = (x.double().numpy()[0] @ weights[f"{name}_proj.weight"].T for name in "qkv")
     gathered = np.zeros((5, 24))

@@ -211,14 +211,26 @@ def test_a_process_that_helps_has_nothing_to_do_where_the_output_is_there(
     chain: dict[str, Path], uninterrupted: Path, monkeypatch: pytest.MonkeyPatch, corpuskit: Any
 ) -> None:
     before = bytes_of(uninterrupted)
-    monkeypatch.setenv("RANK", "1")
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}.items():
+        monkeypatch.setenv(name, value)
     assert corpuskit(*_command(chain, uninterrupted, *LONG)[3:]).code == 0
     assert corpuskit("show", uninterrupted).code == 0
     assert bytes_of(uninterrupted) == before
 
 
+def test_numbers_of_processes_that_torchrun_did_not_set_mean_nothing(
+    chain: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corpuskit: Any
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    words = _command(chain, tmp_path / "model", "--steps", 1, "--batch-tokens", 64)[3:]
+    assert corpuskit(*words).code == 0
+    assert (tmp_path / "model" / "manifest.json").exists()
+
+
 def test_torchrun_and_a_recipe_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corpuskit: Any) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     (tmp_path / "r.toml").write_text('root = "x"\n[[stage]]\nuse = "download sample"\n')
     result = corpuskit("run", tmp_path / "r.toml")
     assert result.code == 2

@@ -99,7 +99,7 @@ def test_attention_is_the_loop_written_out_by_hand() -> None:
     layer = network.new(SMALL).layers[0].self_attn
     x = torch.randn(1, 5, 16, generator=torch.Generator().manual_seed(0))
     rotation = transformer.rope(0, 5, SMALL)
-    got = layer(x, rotation, None, None).detach().numpy()[0]
+    got = layer(x[0], rotation, None, None).detach().numpy()
     weights = {name: value.detach().double().numpy() for name, value in layer.named_parameters()}
     inputs = x.double().numpy()[0]
     q, k, v = (inputs @ weights[f"{name}_proj.weight"].T for name in "qkv")

@@ -17,7 +17,7 @@ from torch import Tensor
 _CHUNK_CPU = 2**23
 _CHUNK_GPU = 2**26
 #: Entries of a vocabulary from which bfloat16 is worth its rounding on a CPU.
-_LARGE_VOCABULARY = 8192
+_LARGE_VOCABULARY = 4096
 
 
 def token_nats(vectors: Tensor, embeddings: Tensor, targets: Tensor) -> Tensor:

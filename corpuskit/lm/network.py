@@ -46,7 +46,7 @@ class Network:
     def __init__(self, net: Net, device: torch.device) -> None:
         self.shape = net.shape
         self.device = device
-        self._net = net.to(device).eval()
+        self.net = net.to(device).eval()
         self._seen: list[int] = []  # what `_cache` has the positions of
         self._cache: Cache | State | None = None
 
@@ -75,7 +75,7 @@ class Network:
         self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """Give what `score` does, and of each document how many tokens were the likeliest to come."""
-        return scoring.score(self._net, self.device, tokens, offsets)
+        return scoring.score(self.net, self.device, tokens, offsets)
 
     @torch.no_grad()
     def next_probabilities(self, context: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -86,11 +86,11 @@ class Network:
         """
         before = scoring.window_before(np.asarray(context, np.int64), self.shape)
         if self._cache is None or before[: len(self._seen)] != self._seen or len(before) == len(self._seen):
-            self._cache, self._seen = self._net.new_cache(), []
+            self._cache, self._seen = self.net.new_cache(), []
         ids = torch.tensor([before[len(self._seen) :]], device=self.device)
-        vectors = self._net(ids, cache=self._cache)
+        vectors = self.net(ids, cache=self._cache)
         self._seen = before
-        scores = vectors[0, -1].float() @ self._net.embed_tokens.weight.float().T
+        scores = vectors[0, -1].float() @ self.net.embed_tokens.weight.float().T
         p: npt.NDArray[np.float64] = torch.softmax(scores.double().cpu(), 0).numpy()
         return p
 

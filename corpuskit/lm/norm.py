@@ -22,7 +22,7 @@ class _RMSNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().mul_(1 / x.shape[-1]).add_(epsilon).rsqrt_()
         unit = x * scale
         ctx.save_for_backward(unit, scale, weight)
         normed: Tensor = unit * weight
@@ -33,6 +33,6 @@ class _RMSNorm(torch.autograd.Function):
         unit, scale, weight = ctx.saved_tensors
         product = slopes[0] * unit
         to_weight = product.flatten(0, -2).sum(0)
-        share = (product @ weight).div_(-weight.numel()).unsqueeze(-1)
+        share = (product @ weight).mul_(-1 / weight.numel()).unsqueeze(-1)
         to_x: Tensor = torch.addcmul(slopes[0] * weight, unit, share).mul_(scale)
         return to_x, to_weight, None

@@ -64,7 +64,7 @@ class Ranks:
 def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
     """Join the processes that torchrun has started; give their `Ranks` and this one's device. Alone without it."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1 or not dist.is_available():
+    if count == 1 or not dist.is_available() or not dist.is_torchelastic_launched():
         yield Ranks(), device
         return
     if device.type == "cuda":

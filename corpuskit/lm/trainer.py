@@ -169,7 +169,7 @@ class Trainer:
 
         def one(part: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
             part = part.to(self.device)
-            with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            with self._autocast():
                 nats = summed_nats(*self._pairs(part), low)
             return nats.detach(), torch.autograd.grad(nats, self._weights, share)
 
@@ -184,6 +184,9 @@ class Trainer:
         summed = summed or [torch.zeros_like(weight) for weight in self._weights]
         self.ranks.add(summed)
         return float(self._over_all(total) * share.cpu().double()), summed
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _pairs(self, part: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the vectors [n, width] at all places before a token, the embeddings, and the tokens; not of padding."""
@@ -247,7 +250,8 @@ class Trainer:
         @torch.no_grad()
         def one(part: Tensor) -> Tensor:
             part = part.to(self.device)
-            nats = token_nats(*self._pairs(part))
+            with self._autocast():
+                nats = token_nats(*self._pairs(part))
             return nats.cpu().double().sum()  # MPS has no float64
 
         total = torch.zeros(1, dtype=torch.float64)

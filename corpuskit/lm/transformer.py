@@ -48,19 +48,19 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(shape.width, shape.width, bias=False)
 
     def forward(self, x: Tensor, rotation: Rotation, mask: Tensor | None, past: Past | None) -> Tensor:
-        """Map [batch, time, width] to the same; see `Decoder.forward` for the mask and the past."""
-        batch, time, width = x.shape
+        """Map [batch x time, width] to the same; see `Decoder.forward` for the mask and the past."""
+        time = len(rotation[0])
         # One product instead of three: small networks spend their time in calls.
         weights = torch.cat((self.q_proj.weight, self.k_proj.weight, self.v_proj.weight))
-        projected = F.linear(x, weights).view(batch, time, -1, self.head_width).transpose(1, 2)
-        turning, v = torch.split(projected, [self.heads + self.kv_heads, self.kv_heads], 1)
+        projected = F.linear(x, weights).view(-1, time, len(weights) // self.head_width, self.head_width)
+        turning, v = torch.split(projected.transpose(1, 2), [self.heads + self.kv_heads, self.kv_heads], 1)
         q, k = torch.split(rotate(turning, rotation), [self.heads, self.kv_heads], 1)
         if past is not None:
             k, v = past.extend(k, v)
         gathered = F.scaled_dot_product_attention(
             q, k, v, mask, is_causal=mask is None and time > 1, enable_gqa=self.kv_heads != self.heads
         )
-        mixed: Tensor = self.o_proj(gathered.transpose(1, 2).reshape(batch, time, width))
+        mixed: Tensor = self.o_proj(gathered.transpose(1, 2).reshape(len(x), -1))
         return mixed
 
 
@@ -90,7 +90,7 @@ class Layer(nn.Module):
         self.mlp = SwiGLU(shape)
 
     def forward(self, x: Tensor, rotation: Rotation, mask: Tensor | None, past: Past | None) -> Tensor:
-        """Map [batch, time, width] to the same."""
+        """Map [batch x time, width] to the same."""
         x = x + self.self_attn(self.input_layernorm(x), rotation, mask, past)
         added: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return added
@@ -112,14 +112,14 @@ class Decoder(nn.Module):
         A position sees itself and all before it, or those alone for which `mask` (bool [batch, 1, time, time], see
         `document_mask`) is true. With a `cache`, the ids follow those that it has, and it has them too afterwards.
         """
-        x = self.embed_tokens(ids)
+        x = self.embed_tokens(ids).flatten(0, 1)
         time, before = ids.shape[1], cache.length if cache is not None else 0
         rotation = rope(before, before + time, self.shape, ids.device)
         if before and time > 1:
             mask = torch.ones(time, before + time, dtype=torch.bool, device=ids.device).tril(before)
         for at, layer in enumerate(self.layers):
             x = layer(x, rotation, mask, cache.layers[at] if cache is not None else None)
-        normed: Tensor = self.norm(x)
+        normed: Tensor = self.norm(x).view(*ids.shape, -1)
         return normed
 
     def new_cache(self) -> Cache:

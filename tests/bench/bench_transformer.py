@@ -41,7 +41,7 @@ RECIPES = {
 #: Validation losses to reach with no more than nanoGPT has.
 BOUNDS = {"adamw": 1.66, "muon": 1.62}
 _TIMED_STEPS = 20
-_WIKI = ("--optimizer", "muon", "--document-mask", "--decay", 0.4)
+_WIKI = ("--optimizer", "muon", "--learning-rate", 0.01, "--batch-tokens", 2048, "--document-mask", "--decay", 0.4)
 
 
 def corpuskit(*words: object, quiet: bool = True) -> str:
@@ -99,7 +99,7 @@ def validation_loss(model: Path, valid: Any) -> tuple[float, int]:
     blocks = torch.from_numpy(valid[: len(valid) // (TIME + 1) * (TIME + 1)].astype(np.int64)).view(-1, TIME + 1)
     with torch.no_grad():
         nats = [
-            token_nats(loaded._net(part[:, :-1]).flatten(0, 1), loaded._net.embed_tokens.weight, part[:, 1:].flatten())
+            token_nats(loaded.net(part[:, :-1]).flatten(0, 1), loaded.net.embed_tokens.weight, part[:, 1:].flatten())
             for part in blocks.split(128)
         ]
     return float(torch.cat(nats).double().mean()), loaded.parameters

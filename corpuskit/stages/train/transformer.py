@@ -119,7 +119,7 @@ def train(
     if tokenizer is not None:
         _copy_tokenizer(tokenizer, out / checkpoint.TOKENIZER)
     network.save(trainer.net, out / checkpoint.WEIGHTS)
-    title = f"{options.arch} {options.size}: {shape.parameters:,} parameters"
+    title = f"{options.arch}, {shape.parameters:,} parameters"
     (out / _CURVE).write_text(curve.svg(progress.rows, title), encoding="utf-8")
     checkpoint.save_json(out / checkpoint.MODEL, _about(options.size, shape, recipe, progress))
     saved.unlink(missing_ok=True)
