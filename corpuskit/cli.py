@@ -177,6 +177,7 @@ def _recipe() -> list[click.Parameter]:
 
 def _stage_command(words: str) -> click.Command:
     from corpuskit.options import specs
+    from corpuskit.reference import help_text
 
     stage = catalog.load(words)
     params: list[click.Parameter] = []
@@ -222,7 +223,7 @@ def _stage_command(words: str) -> click.Command:
     return _StageCommand(
         words.split(" ")[-1],
         params=params,
-        help=_help(words, stage),
+        help=help_text(words, stage),
         context_settings=_SETTINGS,
         callback=click.pass_context(_stage_callback(words, stage)),
     )
@@ -234,20 +235,6 @@ def _streams(stage: Stage) -> bool:
 
     main = next(iter(final_artifacts(stage).values()))
     return isinstance(main, Table) or any({"docs", "tokens"} & set(each.artifacts) for each in stage.inputs)
-
-
-def _help(words: str, stage: Stage) -> str:
-    # Click fills paragraphs anew, but for those that say not to: tables and lists here.
-    paragraphs = catalog.docstring(words).split("\n\n")
-    text = "\n\n".join(
-        "\b\n" + each if any(line.startswith((" ", "* ", "- ")) for line in each.split("\n")) else each
-        for each in paragraphs
-    )
-    if stage.reasons:
-        longest = max(map(len, stage.reasons))
-        lines = [f"  {reason.ljust(longest)}  {meaning}" for reason, meaning in stage.reasons.items()]
-        text += "\n\n\b\nReasons in the ledger:\n" + "\n".join(lines)
-    return text
 
 
 def _click_option(spec: OptionSpec) -> click.Option:
@@ -387,16 +374,16 @@ def index(folder: str, remove: str | None, check: bool, as_json: bool) -> None:
 def verify(progress: Progress, /, path: str) -> None:
     """Recompute every hash and every ledger of a dataset, or of all below a folder.
 
-    Exits with 65 and names each file that does not hold.
+    Tokens and blocks prove themselves: the type of the ids, the largest id, end marks, where documents begin; a sample
+    is decoded and encoded again, and compared with the documents where they are below the folder, too. Exits with 65
+    and names each file that does not hold, with the row, what was expected and what was found.
     """
-    from corpuskit.verify import datasets_below, problems
+    from corpuskit.verify import checked
 
     wrong = 0
-    for each in datasets_below(path):
-        progress.status(f"verify: {each}")
-        for line in problems(each):
-            wrong += 1
-            progress.problem(line)
+    for line, is_wrong in checked(path, progress.status):
+        wrong += is_wrong
+        (progress.problem if is_wrong else progress.line)(line)
     if wrong:
         raise BadData(
             path,
@@ -404,6 +391,26 @@ def verify(progress: Progress, /, path: str) -> None:
             "make the datasets named above anew",
         )
     progress.line(f"{path}: every hash and every ledger holds")
+
+
+@cli.command()
+@click.argument("path")
+@click.option("--docs", metavar="PATH", help="The documents that it was made of  [default: looked for beside it]")
+@click.option("--name", help="What the dataset is called  [default: its folder's name]")
+@click.option("--description", metavar="TEXT", help="What it is, in a sentence or two  [default: made of the facts]")
+@click.option("--url", help="Where it is published.")
+@click.option("--creator", metavar="NAME", help="Who made it.")
+@click.option("--license", metavar="SPDX", help="Its licence  [default: those of the documents]")
+def card(path: str, docs: str | None, **said: str | None) -> None:
+    """Write a dataset card, README.md, and croissant.json beside a dataset.
+
+    Both tell where it comes from: sources and licences, every stage with its ledger, the hash of every file.
+    """
+    from corpuskit.card import write
+    from corpuskit.card.facts import Said
+
+    for file in write(path, docs, Said(**said)):
+        click.echo(file)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

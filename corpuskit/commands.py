@@ -18,7 +18,7 @@ from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
 from corpuskit.plan import StagePlan, check_out, cut, foresight, plan_stage, state
 from corpuskit.progress import Progress
 from corpuskit.recipe import plan_recipe, read_recipe
-from corpuskit.show_clusters import figure_lines
+from corpuskit.show_clusters import figure_lines, packing_lines
 from corpuskit.stage import Input
 from corpuskit.task import TaskReport, finished
 from corpuskit.verify import datasets_below
@@ -280,3 +280,5 @@ def _tell(progress: Progress, outcome: Outcome) -> None:
         progress.problem(f"{name}: {line}")
     took = "skipped, it is done" if outcome.state == "done" else f"{outcome.seconds:.1f} s"
     progress.line(f"{name}: {took}; {show.ledger_line(manifest.ledger, manifest.unit)}")
+    for line in packing_lines(manifest):
+        progress.line(f"{name}: {line}")

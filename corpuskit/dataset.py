@@ -91,13 +91,17 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class Ancestor(msgspec.Struct, frozen=True):
-    """A stage upstream, as far as a reader of the lineage needs it."""
+    """A stage upstream, as far as a reader of the lineage needs it.
+
+    `inputs` holds the keys of what it read, the main input first; lineages of older manifests lack it.
+    """
 
     stage: str
     version: int
     key: str
     options: dict[str, Any]
     ledger: Ledger
+    inputs: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -240,11 +244,11 @@ def _read_stdin() -> Iterator[pa.RecordBatch]:
         yield empty_batch(reader.schema)
 
 
-def read_bucket(path: str, bucket: int) -> pa.RecordBatch:
-    """Read one bucket of an exchange file. Raises BadData where it cannot be read."""
+def read_bucket(path: str, bucket: int, buckets: int) -> list[pa.RecordBatch]:
+    """Read one of the buckets of an exchange file, a batch of each round. Raises BadData where it cannot be read."""
     try:
         with storage.source(path) as file, pa.ipc.open_file(file) as reader:
-            return reader.get_batch(bucket)
+            return [reader.get_batch(at) for at in range(bucket, reader.num_record_batches, buckets)]
     except (pa.ArrowInvalid, OSError) as error:
         raise BadData(path, f"expected an Arrow IPC file: {error}", "remove the .work folder and run again") from None
 

@@ -126,6 +126,8 @@ def _commit(plan: StagePlan, done: Sequence[tuple[list[Task], list[TaskReport]]]
         found = _gather(name, done)
         if what is None and not found:
             continue
+        if isinstance(what, Table) and what.sparse:
+            found = [each for each in found if each[1].rows] or found[:1]
         folder = _folder(name, what, next(iter(final)))
         artifact = _artifact(plan, name, what, folder, found, done)
         artifacts[name] = artifact
@@ -274,7 +276,7 @@ def _lineage(plan: StagePlan) -> list[Ancestor]:
             if source.artifacts is not None:
                 up = dataset.read_manifest(source.path)
                 found.update({each.key: each for each in up.lineage})
-                found[up.key] = Ancestor(up.stage, up.version, up.key, up.options, up.ledger)
+                found[up.key] = Ancestor(up.stage, up.version, up.key, up.options, up.ledger, up.inputs)
     return list(found.values())
 
 
@@ -297,6 +299,7 @@ def _remove_old(plan: StagePlan) -> None:
         extra = [storage.join(plan.out, artifact.folder, name) for name in ("state.json", "dataset_info.json")]
         for path in [*dataset.shard_paths(plan.out, artifact), *(extra if artifact.kind == "table" else [])]:
             storage.remove_file(path)
+    storage.remove_file(storage.join(plan.out, "croissant.json"))  # of `corpuskit card`: it tells of the old files
     storage.remove_file(storage.join(plan.out, dataset.MANIFEST))
 
 

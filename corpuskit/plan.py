@@ -9,7 +9,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from corpuskit import catalog, dataset, storage
 from corpuskit.dataset import Manifest
 from corpuskit.errors import CannotCreate, NoInput, UsageError
 from corpuskit.options import build, plain, traceless
-from corpuskit.stage import Batches, Files, Input, OneFile, Stage, Step, Table, Whole, group
+from corpuskit.stage import Apart, Batches, Files, Input, OneFile, Stage, Step, Table, Whole, group
 from corpuskit.task import Read, Task, missing_extra
 
 _RUNNER_GIVES = {"options", "out", "shard", "artifacts", "return"}
@@ -119,6 +119,8 @@ def resolve(given: str | Source, wanted: Input, where: str) -> list[Source]:
     if dataset.is_dataset(given):
         manifest = dataset.read_manifest(given)
         return resolve(Source(given, manifest.key, tuple(manifest.artifacts)), wanted, where)
+    if not storage.exists(given) and wanted.fetch is not None:
+        given = wanted.fetch(given)
     if not storage.exists(given):
         raise NoInput(where, f"{given}: no such file or folder", "check the path")
     if storage.exists(storage.join(given, dataset.WORK)):
@@ -248,6 +250,7 @@ class Made:
     abouts: tuple[dict[str, str], ...] = ()
     buckets: int | None = None
     folder: str | None = None  # of opaque files
+    datasets: tuple[str, ...] = ()  # for each path of a table, whose it is: the stage that wrote it
 
 
 def cut(plan: StagePlan, at: int, made: Mapping[str, Made]) -> list[Task]:
@@ -270,7 +273,10 @@ def cut(plan: StagePlan, at: int, made: Mapping[str, Made]) -> list[Task]:
         else:
             fixed[param] = _fixed(have, param, hint, plan.name)
     work = storage.join(work_folder(plan), f"step-{at}")
-    buckets = min(max(1, math.ceil((driving[2] if driving else 0) / _BUCKET_BYTES)), _MAX_BUCKETS)
+    bucket_bytes = _BUCKET_BYTES
+    if step.bucket_bytes is not None:
+        bucket_bytes = step.bucket_bytes(build(plan.stage.options, plan.options, plan.name))
+    buckets = min(max(1, math.ceil((driving[2] if driving else 0) / bucket_bytes)), _MAX_BUCKETS)
     reads = [fixed] if driving is None else [{**fixed, driving[0]: read} for read in driving[1]]
     return [Task(plan.words, at, index, dict(plan.options), read, work, buckets) for index, read in enumerate(reads)]
 
@@ -289,7 +295,17 @@ def locate(plan: StagePlan, param: str) -> Made | None:
         tuple(path for part in parts for path in part.paths),
         sum(part.bytes for part in parts),
         tuple(about for part in parts for about in part.abouts),
+        datasets=tuple(_numbered([part.datasets for part in parts])),
     )
+
+
+def _numbered(datasets: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Tell datasets of one stage apart by a number."""
+    seen: dict[str, int] = {}
+    for each in datasets:
+        for name in each[:1]:
+            seen[name] = seen.get(name, 0) + 1
+            yield from [name if seen[name] == 1 else f"{name}-{seen[name]}"] * len(each)
 
 
 def _bound(plan: StagePlan, param: str) -> tuple[tuple[Source, ...], tuple[str, ...]] | None:
@@ -311,7 +327,8 @@ def _made(source: Source, artifacts: Sequence[str]) -> Made:
     artifact = manifest.artifacts[name]
     folder = storage.join(source.path, artifact.folder)
     if artifact.kind == "table":
-        return Made(name, tuple(dataset.shard_paths(source.path, artifact)), artifact.bytes)
+        paths = tuple(dataset.shard_paths(source.path, artifact))
+        return Made(name, paths, artifact.bytes, datasets=(manifest.stage.replace(" ", "-"),) * len(paths))
     return Made(
         name,
         tuple(dataset.shard_paths(source.path, artifact)),
@@ -324,7 +341,8 @@ def _made(source: Source, artifacts: Sequence[str]) -> Made:
 def _per_shard(have: Made) -> list[Read]:
     if have.buckets is not None:
         return [
-            Read("bucket", list(have.paths), bucket=bucket, artifact=have.artifact) for bucket in range(have.buckets)
+            Read("bucket", list(have.paths), bucket=bucket, buckets=have.buckets, artifact=have.artifact)
+            for bucket in range(have.buckets)
         ]
     return [Read("batches", [path], artifact=have.artifact) for path in have.paths]
 
@@ -355,6 +373,8 @@ def _fixed(have: Made, param: str, hint: Any, where: str) -> Read:
         return Read("folder", [have.folder], artifact=have.artifact)
     if have.folder is None and _is(hint, Whole):
         return Read("whole", list(have.paths), artifact=have.artifact)
+    if have.folder is None and _is(hint, Apart):
+        return Read("apart", list(have.paths), parts=list(have.datasets), artifact=have.artifact)
     expected, found = ("a table", "files") if have.folder is not None else ("files", "a table")
     raise UsageError(where, f"`{param}`: expected {expected}, found {found}", "give the output of another stage")
 

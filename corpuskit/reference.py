@@ -32,6 +32,21 @@ def lines() -> Iterator[str]:
         yield from _reasons(stage)
 
 
+def help_text(words: str, stage: Stage) -> str:
+    """Give a command's help: its docstring and the reasons of its ledger."""
+    # Click fills paragraphs anew, but for those that say not to: tables and lists here.
+    paragraphs = catalog.docstring(words).split("\n\n")
+    text = "\n\n".join(
+        "\b\n" + each if any(line.startswith((" ", "* ", "- ")) for line in each.split("\n")) else each
+        for each in paragraphs
+    )
+    if stage.reasons:
+        longest = max(map(len, stage.reasons))
+        lines = [f"  {reason.ljust(longest)}  {meaning}" for reason, meaning in stage.reasons.items()]
+        text += "\n\n\b\nReasons in the ledger:\n" + "\n".join(lines)
+    return text
+
+
 def usage(words: str, stage: Stage) -> str:
     """Give the command with its arguments."""
     positional = [each for each in stage.inputs if not each.flag]

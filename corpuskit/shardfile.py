@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, cast
@@ -14,10 +15,14 @@ import pyarrow.compute as pc
 
 from corpuskit import storage
 from corpuskit.dataset import Shard, empty_batch
+from corpuskit.tokens.columns import taken
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 16 << 20
 SHARD_BYTES = 128 << 20
+ROUND_BYTES = 256 << 20
+#: How the name of an exchange's file ends.
+EXCHANGE = ".exchange"
 
 
 class Rebatcher:
@@ -139,6 +144,13 @@ class ShardWriter:
         for full in self._rebatcher.push(batch):
             self._put(full)
 
+    def next_file(self) -> None:
+        """Let what follows go into a new file. From then on the writer begins none of itself."""
+        self._max_bytes = sys.maxsize
+        for last in self._rebatcher.rest():
+            self._put(last)
+        self._finish()
+
     def close(self, *, at_least_one: bool) -> list[Shard]:
         """Write what is left and give the shards; with `at_least_one`, an empty table has one empty shard."""
         for last in self._rebatcher.rest():
@@ -190,36 +202,66 @@ def _like(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 class ExchangeWriter:
     """Write one IPC file with one record batch per bucket; buckets are equal ranges of a uint64 column.
 
-    Holds the rows of one input shard until `close()`, which is what bounds its memory.
+    What comes to more than ROUND_BYTES is written in rounds, each with a batch per bucket: that bounds the memory.
     """
 
-    def __init__(self, folder: str, stem: str, by: str, buckets: int) -> None:
-        self._path, self._by, self._buckets = storage.join(folder, f"{stem}.exchange"), by, buckets
+    def __init__(self, folder: str, stem: str, by: str, buckets: int, round_bytes: int = ROUND_BYTES) -> None:
+        self._path, self._by, self._buckets = storage.join(folder, stem + EXCHANGE), by, buckets
+        self._round_bytes = round_bytes
         self._batches: list[pa.RecordBatch] = []
+        self._bytes = self._rows = 0
+        self._sink: storage.Sink | None = None
+        self._buffer: _Buffered | None = None
+        self._writer: Any = None
+
+    def __enter__(self) -> ExchangeWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._sink is not None:
+            self._sink.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch in."""
         self._batches.append(batch)
+        self._bytes += batch.nbytes
+        if self._bytes > self._round_bytes:
+            self._round()
 
     def close(self) -> Shard:
-        """Sort the rows into buckets, in the order in which they came, and write them."""
+        """Write what is left and give the file."""
+        if self._batches:
+            self._round()
+        sink = self._sink
+        assert sink is not None  # there is a batch, if only an empty one
+        self._writer.close()
+        self._buffer.flush()  # type: ignore[union-attr]
+        written, digest = sink.commit()
+        return Shard(self._path.rsplit("/", 1)[-1], written, digest, self._rows)
+
+    def _round(self) -> None:
+        """Sort the rows at hand into buckets, in the order in which they came, and write them."""
         table = pa.Table.from_batches(self._batches)
         bucket = bucket_of(table.column(self._by).to_numpy(), self._buckets)
         order = np.argsort(bucket, kind="stable")
         ends = np.searchsorted(bucket[order], np.arange(self._buckets), side="right")
-
-        def fill(sink: storage.Sink) -> None:
-            buffer = _Buffered(sink, 1 << 20)
-            with pa.ipc.new_file(cast("Any", buffer), table.schema) as writer:
-                start = 0
-                for end in ends.tolist():
-                    rows = table.take(order[start:end]).combine_chunks().to_batches()
-                    writer.write_batch(fresh(rows) if rows else empty_batch(table.schema))
-                    start = end
-            buffer.flush()
-
-        written, digest = storage.write(self._path, fill)
-        return Shard(self._path.rsplit("/", 1)[-1], written, digest, table.num_rows)
+        # One `take` for all buckets: from many chunks, each would first join them all.
+        columns = [pa.chunked_array([taken(column, order)]) for column in table.columns]
+        table = pa.Table.from_arrays(columns, schema=table.schema)
+        self._batches, self._bytes = [], 0
+        if self._sink is None:
+            # Should the machine stop before it is on disk, its hash tells, and it is made again.
+            self._sink = storage.Sink(self._path, passing=True)
+            self._buffer = _Buffered(self._sink, 1 << 20)
+            self._writer = pa.ipc.new_file(cast("Any", self._buffer), table.schema)
+        start = 0
+        for end in ends.tolist():
+            rows = table.slice(start, end - start).to_batches()
+            self._writer.write_batch(rows[0] if rows else empty_batch(table.schema))
+            start = end
+        self._rows += table.num_rows
 
 
 class _Buffered(io.BufferedWriter):

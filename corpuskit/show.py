@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from corpuskit import dataset, storage
+from corpuskit import dataset, show_classifier, show_compare, storage
 from corpuskit.dataset import MARKED, Artifact, Ledger, Manifest
 from corpuskit.schema import DROP
 from corpuskit.verify import datasets_below
@@ -216,7 +216,7 @@ def run_lines(root: str) -> Iterator[str]:
     reports = [
         json.loads(storage.read_bytes(storage.join(path, "report.json")))
         for path, manifest in manifests.items()
-        if manifest.main == "report"
+        if manifest.main in ("report", "classifier")
     ]
     if reports:
         yield ""
@@ -224,25 +224,33 @@ def run_lines(root: str) -> Iterator[str]:
 
 
 def verdict_lines(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Draw the table of bits per byte: the baselines once, then every model."""
+    """Draw the table of bits per byte: the baselines once, then every model; and what else was measured."""
+    drawn = {"compare": show_compare.lines, "classifier": show_classifier.lines}
+    for report in reports:
+        if report["kind"] in drawn:
+            yield from drawn[report["kind"]](report)
+    reports = [report for report in reports if report["kind"] not in drawn]
+    if not reports:
+        return
     first = reports[0]
     bytes_, documents = first.get("bytes", 0), first.get("documents", 0)
     yield f"held out: {documents:,} documents, {bytes_:,} bytes of text, split `{first.get('split')}`"
-    rows = [("model", "bits per byte", "perplexity", "tokens")]
+    rows = [("model", "bits per byte", "95 %", "perplexity", "tokens")]
     names = {"uniform": "uniform", "gzip": "gzip -9", "zstd": "zstd -19"}
     for name, value in (first.get("baselines") or {}).items():
         if name in names:
-            rows.append((names[name], _number(value), "", ""))
+            rows.append((names[name], _number(value), "", "", ""))
     for report in reports:
         untrained = (report.get("baselines") or {}).get("untrained")
         if untrained is not None:
-            rows.append((f"{report['kind']}, untrained", _number(untrained), "", ""))
+            rows.append((f"{report['kind']}, untrained", _number(untrained), "", "", ""))
         described = str(report.get("model") or "").removeprefix("Transformer, ")
         label = f"{report['kind']} ({described})" if described else str(report["kind"])
         rows.append(
             (
                 label,
                 _number(report.get("bits_per_byte")),
+                " to ".join(f"{each:.3f}" for each in report.get("interval") or ()),
                 _number(report.get("perplexity"), 2),
                 f"{report.get('tokens', 0):,}",
             )

@@ -14,9 +14,16 @@ from corpuskit.dataset import MARKED, Manifest
 from corpuskit.errors import NoInput, UsageError
 from corpuskit.schema import DROP
 from corpuskit.show import columns_of, printable, row_lines_of
+from corpuskit.tokens import packing_figures
 
 _SAMPLE_CHARS = 160
 _MOST_MEMBERS = 100
+
+
+def packing_lines(manifest: Manifest) -> Iterator[str]:
+    """Say what packing has cut, padded and repeated; nothing of other stages than `shard`."""
+    if isinstance(manifest.figures, Mapping) and "packing" in manifest.figures:
+        yield from packing_figures.lines(manifest.figures)
 
 
 def figure_lines(manifest: Manifest) -> Iterator[str]:
@@ -37,6 +44,11 @@ def figure_lines(manifest: Manifest) -> Iterator[str]:
         )
     if "repeated" in figures:
         yield "repeated:  " + ", ".join(f"{name} {count:,}" for name, count in figures["repeated"].items())
+    if "packing" in figures:
+        yield from (f"packing:   {line}" for line in packing_lines(manifest))
+        yield "sources:"
+        for row in columns_of(packing_figures.source_rows(figures), left={0, 1}):
+            yield f"  {printable(row)}"
     if "hits" in figures:
         table: list[tuple[str, ...]] = [("evaluation set", "items", "too short", "found", "documents")]
         for name, hits in figures["hits"].items():

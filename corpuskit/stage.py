@@ -11,6 +11,7 @@ wants the artifact of that name:
                           batch comes, if only an empty one, so that columns pass through empty shards
     docs: Whole           all of it as one table, memory-mapped: one task
     dump: OneFile         one opaque file: one task per file
+    corpora: Apart        the tables of several datasets, each for itself: one task
     tokenizer: Path       the folder of a `Files` artifact
     corpus: Whole | Path  a table where a dataset was given, else the path of a raw file
     tokenizer: Path | None   None where no input has such an artifact
@@ -74,7 +75,18 @@ class Written:
     sha256: str | None = None
 
 
-Yield = pa.RecordBatch | tuple[str, pa.RecordBatch] | Written
+@dataclass(frozen=True, slots=True)
+class NextFile:
+    """Says that what follows of a table goes into a new file."""
+
+    table: str
+
+
+class Apart(dict[str, pa.Table]):
+    """The tables of several datasets, memory-mapped, by the stages that wrote them (`clean`, `clean-2`), in order."""
+
+
+Yield = pa.RecordBatch | tuple[str, pa.RecordBatch] | Written | NextFile
 #: How opaque files become tasks: the files of each task, whole or in parts. Depends on the files and options alone.
 Cut = Callable[[Sequence[OneFile], Any], Sequence[Sequence[OneFile]]]
 
@@ -96,7 +108,8 @@ class Table:
     `schema` lists the columns that it has at least (further ones pass through). `by` makes it an exchange: that
     column holds uint64 hashes, and rows meet in buckets that are ranges of it, so buckets in order are the hash's
     order. `conserves` names the parameter whose rows all end up here, kept or marked; with `counts`, a list column,
-    its values are counted instead of rows. `folder` gives it a sub-folder that `datasets.load_from_disk` opens.
+    its values are counted instead of rows. `folder` gives it a sub-folder that `datasets.load_from_disk` opens. With
+    `sparse`, files without rows are left out, but for one where there are no rows at all.
     """
 
     schema: pa.Schema
@@ -104,6 +117,7 @@ class Table:
     conserves: str | None = None
     counts: str | None = None
     folder: bool = False
+    sparse: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,12 +131,14 @@ class Step:
 
     With `resumes`, `out` is handed again to a rerun with what an interrupted attempt left in it. `cut` makes tasks out
     of its opaque files where these are local; without, small files are grouped and large ones are a task each.
+    `bucket_bytes` tells from the options how many bytes of the input make a bucket of its exchange.
     """
 
     run: Callable[..., Any]
     writes: Mapping[str, Table | Files]
     resumes: bool = False
     cut: Cut | None = None
+    bucket_bytes: Callable[[Any], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +147,7 @@ class Input:
 
     `accepts` lists the artifacts that it takes, the first that a dataset has wins (default: the one of its name).
     With `raw`, files and folders that no stage wrote are taken too, and with `many`, several of them. One that is
-    `optional` and not given is None to the step.
+    `optional` and not given is None to the step. `fetch` makes a local path of a word that is none.
     """
 
     name: str
@@ -141,6 +157,7 @@ class Input:
     raw: bool = False
     many: bool = False
     optional: bool = False
+    fetch: Callable[[str], str] | None = None
 
     @property
     def artifacts(self) -> tuple[str, ...]:

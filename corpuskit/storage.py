@@ -117,20 +117,37 @@ def sha256(path: str) -> str:
     """Hash a file's bytes."""
     if not is_remote(path):
         return size_and_sha256(path)[1]
-    digest = hashlib.sha256()
-    fs, inner = filesystem(path)
-    with fs.open_input_stream(inner) as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
+    return _hashed(path, hashlib.sha256())
+
+
+def passing_hash(path: str) -> str:
+    """Hash the bytes of a file that does not stay, as its `Sink` did: 128 bits of XXH3, five times as fast."""
+    return _hashed(path, _passing())
+
+
+def _passing() -> Any:
+    import xxhash
+
+    return xxhash.xxh3_128()
+
+
+def _hashed(path: str, digest: Any) -> str:
+    with source(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 class Sink(io.RawIOBase):
-    """A file that is being written: counts and hashes its bytes, and shows itself only on `commit()`."""
+    """A file that is being written: counts and hashes its bytes, and shows itself only on `commit()`.
 
-    def __init__(self, path: str) -> None:
+    One that is `passing` is read once and removed: it has another hash (`passing_hash`), and need not be durable.
+    """
+
+    def __init__(self, path: str, *, passing: bool = False) -> None:
         super().__init__()
-        self.path, self.bytes, self._digest = path, 0, hashlib.sha256()
+        self.path, self.bytes, self._passing = path, 0, passing
+        self._digest = _passing() if passing else hashlib.sha256()
         with cannot_write(path):
             if is_remote(path):
                 fs, inner = filesystem(path)
@@ -157,17 +174,19 @@ class Sink(io.RawIOBase):
         return len(view)
 
     def commit(self) -> tuple[int, str]:
-        """Make the file appear under its name, durable; gives (bytes, sha256). Raises CannotWrite."""
+        """Make the file appear under its name, durable; gives (bytes, hash). Raises CannotWrite."""
         try:
             with cannot_write(self.path):
                 if self._temporary is None:
                     self._file.close()
                 else:
                     self._file.flush()
-                    os.fsync(self._file.fileno())
+                    if not self._passing:
+                        os.fsync(self._file.fileno())
                     self._file.close()
                     os.replace(self._temporary, self.path)
-                    sync(os.path.dirname(self.path) or ".")
+                    if not self._passing:
+                        sync(os.path.dirname(self.path) or ".")
         except BaseException:
             self.abort()
             raise

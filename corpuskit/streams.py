@@ -43,6 +43,9 @@ class StdoutOutput:
         if artifact == self._main:
             self._writer.write(parts[""])
 
+    def next_file(self, artifact: str) -> None:
+        """Take note of a new file: a stream has none."""
+
     def keep(self, written: Written) -> None:
         """Take note of a file: none goes to a stream."""
 

@@ -36,6 +36,9 @@ def _part(batch: pa.RecordBatch, column: str) -> tuple[pa.RecordBatch, pa.Record
     keep = pc.is_null(batch.column(column))
     if pc.all(keep, min_count=0).as_py():
         return batch, batch.slice(0, 0)
+    kept = int(pc.sum(keep).as_py())
+    if pc.all(keep.slice(0, kept), min_count=0).as_py():  # as the last block of a split: no copy of the others
+        return batch.slice(0, kept), batch.slice(kept)
     return batch.filter(keep), batch.filter(pc.invert(keep))
 
 
@@ -46,6 +49,12 @@ def weigh(batch: pa.RecordBatch, counts: str | None) -> int:
     values = batch.column(counts).flatten()
     surplus = sum(pc.sum(batch.column(name)).as_py() or 0 for name in (PADDING, REPEATED) if name in batch.schema.names)
     return len(values) - int(values.null_count) - int(surplus)
+
+
+def weigh_by(batch: pa.RecordBatch, column: str, counts: str | None) -> dict[str, int]:
+    """Weigh the rows of each reason in `column` apart."""
+    reasons = batch.column(column)
+    return {each: weigh(batch.filter(pc.equal(reasons, each)), counts) for each in reasons.unique().to_pylist()}
 
 
 class Tally:
@@ -83,8 +92,7 @@ class Tally:
                 if counts is None:
                     self._marked[column].update(reasons)
                 else:
-                    for at, reason in enumerate(reasons):
-                        self._marked[column][reason] += weigh(parts[column].slice(at, 1), counts)
+                    self._marked[column].update(weigh_by(parts[column], column, counts))
                 for reason in set(reasons) - set(self._reasons):
                     raise CorpuskitError(
                         self._where,

@@ -21,8 +21,8 @@ from corpuskit import catalog, storage
 from corpuskit.dataset import MARKED, Ledger, Shard, empty_batch, read_bucket, read_stream, read_table
 from corpuskit.errors import BadData, CorpuskitError, Unavailable
 from corpuskit.options import build
-from corpuskit.shardfile import ExchangeWriter, ShardWriter
-from corpuskit.stage import Figures, Files, OneFile, Stage, Step, Table, Written
+from corpuskit.shardfile import EXCHANGE, ExchangeWriter, ShardWriter
+from corpuskit.stage import Apart, Figures, Files, NextFile, OneFile, Stage, Step, Table, Written
 from corpuskit.tally import Tally, split_marked
 
 #: Names that a step gives to what it has not finished: these stay behind.
@@ -30,13 +30,14 @@ PARTIAL = (".part", ".part.json")
 
 
 class Read(msgspec.Struct, frozen=True):
-    """How a task gets one parameter. `how`: batches, bucket, whole, files, folder, nothing."""
+    """How a task gets one parameter. `how`: batches, bucket, whole, apart, files, folder, nothing."""
 
     how: str
     paths: list[str] = []
     abouts: list[dict[str, str]] = []
     parts: list[str] = []
     bucket: int = 0
+    buckets: int = 1
     artifact: str = ""
 
 
@@ -111,6 +112,10 @@ class Output(Protocol):
         """Take a batch of an artifact."""
         ...
 
+    def next_file(self, artifact: str) -> None:
+        """Take it that what follows of an artifact goes into a new file."""
+        ...
+
     def keep(self, written: Written) -> None:
         """Take what is known of a file that the step has left."""
         ...
@@ -136,6 +141,8 @@ def run_into(task: Task, output: Output) -> None:
                     output.keep(each)
                 elif isinstance(each, Figures):
                     output.note(each)
+                elif isinstance(each, NextFile):
+                    output.next_file(each.table)
                 else:
                     output.write(*each)
         output.finish()
@@ -152,7 +159,10 @@ def finished(task: Task) -> TaskReport | None:
     for artifact, shards in report.shards.items():
         for shard in shards:
             path = storage.join(task.work, files_folder(task, artifact, report), shard.file)
-            if storage.size(path) != shard.bytes or storage.sha256(path) != shard.sha256:
+            if storage.size(path) != shard.bytes:
+                return None
+            digest = storage.passing_hash if shard.file.endswith(EXCHANGE) else storage.sha256
+            if digest(path) != shard.sha256:
                 return None
     return report
 
@@ -164,13 +174,13 @@ def files_folder(task: Task, artifact: str, report: TaskReport) -> str:
 
 def _flow(
     step: Step, options: Any, arguments: Mapping[str, Any]
-) -> Iterator[tuple[str, pa.RecordBatch] | Written | Figures]:
+) -> Iterator[tuple[str, pa.RecordBatch] | Written | Figures | NextFile]:
     """Call a step and give what it yields, batches as (artifact, batch)."""
     wanted = inspect.signature(step.run).parameters
     out = step.run(**{name: value for name, value in {**arguments, "options": options}.items() if name in wanted})
     first = next((name for name, what in step.writes.items() if isinstance(what, Table)), "")
     for each in out if isinstance(out, Iterator) else ():
-        if isinstance(each, Written | Figures):
+        if isinstance(each, Written | Figures | NextFile):
             yield each
             continue
         artifact, batch = each if isinstance(each, tuple) else (first, each)
@@ -221,6 +231,10 @@ class _Output:
             if column in parts:
                 self._writer(name, None).write(parts[column])
 
+    def next_file(self, artifact: str) -> None:
+        writer = self._writer(artifact, cast("Table", self._step.writes[artifact]))
+        cast("ShardWriter", writer).next_file()
+
     def keep(self, written: Written) -> None:
         if self.out is None or not (self.out / written.name).is_file():
             raise CorpuskitError(
@@ -235,7 +249,8 @@ class _Output:
         if artifact not in self._writers:
             stem = f"{artifact}-{self._task.index:05d}"
             if table is not None and table.by is not None:
-                self._writers[artifact] = ExchangeWriter(self._task.work, stem, table.by, self._task.buckets)
+                exchange = ExchangeWriter(self._task.work, stem, table.by, self._task.buckets)
+                self._writers[artifact] = self._stack.enter_context(exchange)
             else:
                 self._writers[artifact] = self._stack.enter_context(ShardWriter(self._task.work, stem))
         return self._writers[artifact]
@@ -304,12 +319,20 @@ def _argument(name: str, read: Read, output: Output, stack: contextlib.ExitStack
     if read.how == "batches":
         return output.tally.reading(name, (batch for path in read.paths for batch in read_stream(path)))
     if read.how == "bucket":
-        return output.tally.reading(name, (read_bucket(path, read.bucket) for path in read.paths))
+        return output.tally.reading(
+            name, (batch for path in read.paths for batch in read_bucket(path, read.bucket, read.buckets))
+        )
     if read.how == "whole":
         table = read_table(read.paths)
         for _ in output.tally.reading(name, iter(table.to_batches())):
             pass
         return table
+    if read.how == "apart":
+        names = list(dict.fromkeys(read.parts))
+        paths = {
+            name: [path for path, part in zip(read.paths, read.parts, strict=True) if part == name] for name in names
+        }
+        return Apart({name: read_table(each) for name, each in paths.items()})
     if read.how == "folder":
         return stack.enter_context(storage.local_copy(read.paths[0]))
     return None

@@ -1,13 +1,13 @@
-"""Recompute every hash and every ledger of a dataset, or of all datasets below a folder."""
+"""Recompute every hash and every ledger of a dataset, or of all below a folder; let token shards prove themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from corpuskit import dataset, storage
+from corpuskit import dataset, storage, verify_tokens
 from corpuskit.dataset import MARKED, Artifact, Manifest
 from corpuskit.errors import CorpuskitError, NoInput
-from corpuskit.tally import weigh
+from corpuskit.tally import weigh, weigh_by
 
 
 def datasets_below(path: str) -> list[str]:
@@ -28,8 +28,24 @@ def datasets_below(path: str) -> list[str]:
     return sorted(found, key=lambda each: (len(dataset.read_manifest(each).lineage), each))
 
 
-def problems(path: str) -> Iterator[str]:
-    """Give one line for everything that does not hold in a dataset, with the file at fault."""
+def checked(path: str, tell: Callable[[str], None]) -> Iterator[tuple[str, bool]]:
+    """Check a dataset, or all below a folder: (line, whether it is of something that does not hold)."""
+    paths = datasets_below(path)
+    beside = {dataset.read_manifest(each).key: each for each in paths}
+    for each in paths:
+        tell(f"verify: {each}")
+        found = list(problems(each, beside))
+        yield from ((line, True) for line in found)
+        scope = None if found else verify_tokens.scope(each, dataset.read_manifest(each), beside)
+        if scope is not None:
+            yield f"{each}: {scope}", False
+
+
+def problems(path: str, beside: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Give one line for everything that does not hold in a dataset, with the file at fault.
+
+    `beside` maps the keys of other datasets at hand to their paths: texts of tokens are looked up there.
+    """
     manifest = dataset.read_manifest(path)
     where = storage.join(path, dataset.MANIFEST)
     key = dataset.key_of(manifest.stage, manifest.version, manifest.options, manifest.inputs)
@@ -42,6 +58,7 @@ def problems(path: str) -> Iterator[str]:
             yield line
     if whole:  # counting rows of a damaged shard would only repeat the message
         yield from _wrong_counts(path, manifest, where)
+        yield from verify_tokens.problems(path, manifest, beside or {})
 
 
 def _wrong_files(path: str, artifact: Artifact) -> Iterator[str]:
@@ -90,9 +107,5 @@ def _reasons(path: str, manifest: Manifest, column: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for file in dataset.shard_paths(path, artifact) if artifact else []:
         for batch in dataset.read_stream(file):
-            for at, reason in enumerate(batch.column(column).to_pylist()):
-                weight = (
-                    1 if artifact is None or artifact.counts is None else weigh(batch.slice(at, 1), artifact.counts)
-                )
-                found[reason] = found.get(reason, 0) + weight
+            found = dataset.add_counts(found, weigh_by(batch, column, artifact.counts if artifact else None))
     return dict(sorted(found.items()))

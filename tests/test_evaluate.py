@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpuskit.errors import BadData, UsageError
-from corpuskit.lm import metrics
+from corpuskit.lm import choices, confidence, metrics, ngram
 from corpuskit.schema import DOCS, rows_to_batch, tokens_schema
 from corpuskit.stages import evaluate as stage
 from corpuskit.stages.train import ngram as train_stage
-from corpuskit.tokens import bpe
+from corpuskit.tokens import bpe, learning
 from tests.build import prose
 from tests.data import shared
 
@@ -33,7 +33,7 @@ TRAIN, HELD = TEXTS[:60], [*TEXTS[60:], "Ķēnėņs 漢字 🎉\n\tšmuļs <|end
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokenizer")
-    bpe.save(bpe.learn(TRAIN, 600), folder)
+    bpe.save(learning.learn(TRAIN, 600), folder)
     return folder
 
 
@@ -65,9 +65,14 @@ def model(tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def report(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     def run(
-        model: Path, corpus: Any, tokenizer: Path | None = None, artifact: str = "", **options: Any
+        model: Path,
+        corpus: Any,
+        tokenizer: Path | None = None,
+        artifact: str = "",
+        choices: Path | None = None,
+        **options: Any,
     ) -> dict[str, Any]:
-        stage.evaluate(model, corpus, tokenizer, stage.Options(**options), tmp_path, {"corpus": artifact})
+        stage.evaluate(model, corpus, tokenizer, choices, stage.Options(**options), tmp_path, {"corpus": artifact})
         text = (tmp_path / "report.json").read_text(encoding="utf-8")
         return dict(json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in JSON")))
 
@@ -78,7 +83,17 @@ def test_the_report_has_the_keys_that_scripts_rely_on(report: Any, model: Path) 
     found = report(model, docs(HELD))
     keys = ["kind", "split", "documents", "tokens", "bytes", "nats", "nats_end", "perplexity", "bits_per_byte"]
     assert list(found)[:9] == keys
-    assert set(found) - set(keys) == {"model", "grams", "oov", "baselines"}
+    assert set(found) - set(keys) == {
+        "accuracy",
+        "interval",
+        "model",
+        "grams",
+        "oov",
+        "baselines",
+        "by",
+        "choices",
+        "continuations",
+    }
     assert list(found["baselines"]) == ["uniform", "gzip", "zstd", "untrained"]
     assert (found["kind"], found["documents"]) == ("ngram", len(HELD))
 
@@ -169,10 +184,10 @@ def test_chunks_of_the_table_do_not_show(report: Any, model: Path) -> None:
 def test_tokens_of_another_tokenizer_are_refused(report: Any, model: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    bpe.save(bpe.learn(TRAIN, 300), other)
+    bpe.save(learning.learn(TRAIN, 300), other)
     with pytest.raises(UsageError, match="it has 300 ids, the model 600"):
         report(model, tokens(HELD, other), other)
-    bpe.save(bpe.learn(HELD, 600), other)
+    bpe.save(learning.learn(HELD, 600), other)
     with pytest.raises(UsageError, match="both have 600 ids, which mean different tokens"):
         report(model, tokens(HELD, other), other)
 
@@ -199,6 +214,134 @@ def test_what_is_no_model_is_refused(report: Any, tmp_path: Path, content: str |
         (folder / "model.json").write_text(content)
     with pytest.raises(BadData, match="model"):
         report(folder, docs(HELD))
+
+
+# Intervals and groups ------------------------------------------------------------------------------------------
+
+
+def test_the_interval_holds_the_measure_and_narrows_with_more_documents(report: Any, model: Path) -> None:
+    found = report(model, docs(HELD))
+    low, high = found["interval"]
+    assert low < found["bits_per_byte"] < high
+    narrow = report(model, docs(HELD * 4))["interval"]
+    assert (narrow[1] - narrow[0]) / (high - low) == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_interval_is_that_of_the_normal_law_where_it_holds() -> None:
+    rng = np.random.default_rng(1)
+    sizes = rng.integers(500, 1500, 3000)
+    bits = sizes * rng.normal(1.0, 0.2, 3000)
+    low, high = confidence.bits_per_byte(bits * math.log(2), sizes)
+    rate = bits.sum() / sizes.sum()
+    error = 1.96 * math.sqrt(((bits - rate * sizes) ** 2).sum()) / sizes.sum()
+    assert (low, high) == (pytest.approx(rate - error, abs=error / 5), pytest.approx(rate + error, abs=error / 5))
+    many = confidence.bits_per_byte(np.tile(bits, 20) * math.log(2), np.tile(sizes, 20))
+    assert many[1] - many[0] == pytest.approx(2 * error / math.sqrt(20), rel=0.2)
+
+
+@pytest.mark.parametrize(("nats", "sizes"), [([], []), ([1.0], [3]), ([1.0, math.inf], [1, 1]), ([0.0, 0.0], [0, 0])])
+def test_there_is_no_interval_of_what_cannot_be_drawn_anew(nats: list[float], sizes: list[int]) -> None:
+    assert confidence.bits_per_byte(np.array(nats), np.array(sizes, np.int64)) is None
+
+
+def test_sources_and_languages_have_bits_of_their_own(report: Any, model: Path) -> None:
+    rows = [
+        {"id": f"doc-{at}", "text": text, "source": f"s{at % 2}", "language": "en" if at % 3 else None}
+        for at, text in enumerate(HELD)
+    ]
+    found = report(model, pa.Table.from_batches([rows_to_batch(rows, DOCS)]))
+    assert set(found["by"]) == {"source", "language"}
+    assert set(found["by"]["language"]) == {"en", ""}
+    for group in found["by"].values():
+        assert sum(each["documents"] for each in group.values()) == len(HELD)
+        mean = sum(each["bits_per_byte"] * each["bytes"] for each in group.values()) / found["bytes"]
+        assert mean == pytest.approx(found["bits_per_byte"], rel=1e-12)
+    alone = report(model, docs([row["text"] for row in rows if row["source"] == "s1"]))
+    assert found["by"]["source"]["s1"]["bits_per_byte"] == pytest.approx(alone["bits_per_byte"], rel=1e-12)
+    assert report(model, docs(HELD))["by"] == {}
+
+
+# Choices -------------------------------------------------------------------------------------------------------
+
+
+def written(path: Path, *items: object) -> Path:
+    path.write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
+    return path
+
+
+def test_what_the_model_has_read_is_chosen_before_its_words_turned_round(
+    report: Any, model: Path, tmp_path: Path
+) -> None:
+    turned = [" ".join(reversed(text.split())) for text in TRAIN]
+    pairs = written(tmp_path / "pairs.jsonl", *({"good": a, "bad": b} for a, b in zip(TRAIN, turned, strict=True)))
+    found = report(model, docs(HELD), choices=pairs)["choices"]["pairs.jsonl"]["pairs"]
+    assert found == {"items": len(TRAIN), "accuracy": 1.0, "interval": [1.0, 1.0]}
+    wrong = written(tmp_path / "wrong.jsonl", *({"good": b, "bad": a} for a, b in zip(TRAIN, turned, strict=True)))
+    assert report(model, docs(HELD), choices=wrong)["choices"]["wrong.jsonl"]["pairs"]["accuracy"] == 0.0
+
+
+def test_choices_are_scored_by_their_own_tokens_behind_the_prompt(report: Any, model: Path, tokenizer: Path) -> None:
+    own, scorer = bpe.load(tokenizer), ngram.load(model)
+    item = choices.Item("choices", "the cat", ("sat on the mat", "sat", "mat the on sat"), 1)
+
+    def encode(text: str) -> Any:
+        return own.encode([text])[0]
+
+    logs, tokens = choices._logs([item], encode, scorer.score)
+    for ending, log, count in zip(item.endings, logs[0], tokens[0], strict=True):
+        whole, before = encode(f"the cat {ending}"), len(encode("the cat"))
+        wanted = sum(np.log(scorer.next_probabilities(whole[:at])[whole[at]]) for at in range(before, len(whole)))
+        assert log == pytest.approx(wanted, rel=1e-9)
+        assert count == len(whole) - before
+    found = choices.ask([item], encode, scorer.score, lambda ids: 0)["choices"]
+    rated = [log / len(ending) for log, ending in zip(logs[0], item.endings, strict=True)]
+    assert found["accuracy"] == float(logs[0].argmax() == 1)
+    assert found["accuracy_per_byte"] == float(np.argmax(rated) == 1)
+
+
+def test_as_likely_is_not_chosen(report: Any, model: Path, tmp_path: Path) -> None:
+    same = written(tmp_path / "same.jsonl", {"good": "a b", "bad": "a b"}, {"good": "c", "bad": "c"})
+    assert report(model, docs(HELD), choices=same)["choices"]["same.jsonl"]["pairs"]["accuracy"] == 0.0
+
+
+def test_what_comes_next_is_written_where_it_is_the_likeliest(report: Any, model: Path, tmp_path: Path) -> None:
+    own, scorer = bpe.load(model / "tokenizer"), ngram.load(model)
+    ids = own.encode([TRAIN[0][:40]])[0].tolist()
+    for _ in range(3):
+        ids.append(int(scorer.next_probabilities(np.array(ids)).argmax()))
+    text = own.decode(ids)
+    items = [{"prompt": TRAIN[0][:40], "answer": text[40:]}, {"prompt": TRAIN[0][:40], "answer": "qqqq"}]
+    (tmp_path / "tasks").mkdir()
+    written(tmp_path / "tasks" / "b.jsonl", *items)
+    written(tmp_path / "tasks" / "a.jsonl", {"good": "x", "bad": "y"})
+    found = report(model, docs(HELD), choices=tmp_path / "tasks")["choices"]
+    assert list(found) == ["a.jsonl", "b.jsonl"]
+    assert (found["b.jsonl"]["cloze"]["items"], found["b.jsonl"]["cloze"]["accuracy"]) == (2, 0.5)
+    assert found["b.jsonl"]["cloze"]["perplexity"] > 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", '{"good": "a"}', '{"prompt": "a", "choices": ["b"], "answer": 1}', '{"prompt": 1, "answer": "b"}',
+     '{"prompt": "a", "choices": [], "answer": 0}', '{"prompt": "a", "choices": ["b"], "answer": true}'],
+)  # fmt: skip
+def test_an_item_of_no_kind_is_named_by_its_line(report: Any, model: Path, tmp_path: Path, line: str) -> None:
+    (tmp_path / "items.jsonl").write_text('{"good": "a", "bad": "b"}\n\n' + line + "\n")
+    with pytest.raises(BadData, match=r"items\.jsonl:3"):
+        report(model, docs(HELD), choices=tmp_path / "items.jsonl")
+
+
+def test_a_model_writes_on_as_its_own_text_went(report: Any, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sacrebleu", reason="needs the extra `bleu`")
+    own = report(model, docs(TRAIN), continuations=20)["continuations"]
+    other = report(model, docs(["x", *[" ".join(reversed(text.split())) for text in HELD]]), continuations=20)
+    assert own["documents"] == 20
+    assert own["bleu"] > other["continuations"]["bleu"]
+    assert 0 <= own["chrf"] <= 100
+    assert own["signatures"][0].startswith("nrefs:1")
+    assert TRAIN[0].startswith(own["samples"][0]["prompt"])
+    assert TRAIN[0].startswith(own["samples"][0]["prompt"] + own["samples"][0]["stood_there"])
+    assert report(model, docs(["x"]), continuations=5)["continuations"]["bleu"] is None
 
 
 # Words ---------------------------------------------------------------------------------------------------------
@@ -300,6 +443,6 @@ def test_reports_are_the_same_bytes_each_time(model: Path) -> None:
     made = []
     for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:
-            stage.evaluate(model, docs(HELD), None, stage.Options(), Path(folder), {})
+            stage.evaluate(model, docs(HELD), None, None, stage.Options(), Path(folder), {})
             made.append((Path(folder) / "report.json").read_bytes())
     assert made[0] == made[1]

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import random
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corpuskit.formats import opening
 from corpuskit.formats.opening import ByteStream
 
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
@@ -92,6 +94,38 @@ def test_where_a_bz2_stream_is_damaged_is_told_and_two_in_a_row_are_two_problems
         out.append(b"".join(iter(stream.read, b"")))
     assert told == [("corrupt", (places[2], places[3])), ("corrupt", (places[3], places[4]))]
     assert b"".join(out) == b"".join(b"record %d " % number * 50 for number in (0, 1, 4))
+
+
+@pytest.mark.parametrize("kind", ["bz2", "xz"])
+def test_a_thread_that_decompresses_ahead_tells_all_in_its_place(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(data: bytes, threads: int) -> list[object]:
+        monkeypatch.setattr(opening, "thread_count", lambda: threads)
+        found: list[object] = []
+        with ByteStream(io.BytesIO(data)) as stream:
+            while True:
+                while piece := stream.read(1 << 16):
+                    found.append((stream.problem, stream.damage, stream.position, piece))
+                found.append((stream.problem, stream.damage))
+                if not stream.resume():
+                    return found
+
+    members = [COMPRESSORS[kind](b"record %d " % number * 5_000) for number in range(40)]
+    whole = b"".join(members)
+    for number in (9, 10, 31):
+        members[number] = members[number][:20] + b"\xff" * (len(members[number]) - 20)
+    for data in (whole, whole[:-20], whole + b"garbage", b"".join(members)):
+        assert told(data, 2) == told(data, 1)
+
+
+def test_the_thread_ahead_ends_when_the_file_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "thread_count", lambda: 2)
+    before = set(threading.enumerate())
+    with ByteStream(io.BytesIO(b"".join(bz2.compress(bytes(100_000)) for _ in range(100)))) as stream:
+        for _ in range(8):
+            stream.read()
+        (thread,) = set(threading.enumerate()) - before
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_the_beginning_of_a_bz2_stream_is_found_wherever_the_pieces_of_the_file_end() -> None:

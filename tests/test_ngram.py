@@ -22,7 +22,7 @@ from corpuskit.lm.ngram_counts import FALLBACK, Smoothing, kneser_ney_discounts
 from corpuskit.lm.ngram_tables import Work
 from corpuskit.lm.sampling import Sampling, keep, sample
 from corpuskit.stages.train import ngram as stage
-from corpuskit.tokens import bpe
+from corpuskit.tokens import bpe, learning
 from tests.build import hashes
 from tests.data import shared
 
@@ -224,7 +224,7 @@ def trained(folder: Path, corpus: Any, tokenizer: Path | None = None, artifact: 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokenizer")
-    bpe.save(bpe.learn(["ab ab abc abc cab"], 262), folder)
+    bpe.save(learning.learn(["ab ab abc abc cab"], 262), folder)
     return folder
 
 
@@ -481,6 +481,28 @@ def test_the_distribution_is_what_scoring_says(tmp_path: Path) -> None:
         nats, _ = model.score(*flat([context, *([*context, token] for token in range(160))]))
         p = model.next_probabilities(np.array(context, np.int64))[:160]
         np.testing.assert_allclose(np.exp(nats[0] - nats[1:]), p, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "smoothing", [Smoothing(), Smoothing(prune=(0, 0, 1)), Smoothing("witten-bell"), Smoothing("none")]
+)
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_hits_are_where_the_distribution_has_its_top(smoothing: Smoothing, order: int, tmp_path: Path) -> None:
+    made = ngram_counts.estimate(
+        *flat(a_text()), order=order, vocab_size=160, end_id=END, types=161,
+        smoothing=Smoothing(smoothing.kind, True, smoothing.prune[:order], True),
+    )  # fmt: skip
+    ngram.save(tmp_path, made, vocab_size=160, end_id=END)
+    model = ngram.load(tmp_path)
+    docs = [*a_text(documents=40), *a_text(seed=3, documents=40), [159, 158, 1, END], []]
+    wanted = [
+        sum(int(model.next_probabilities(np.array(doc[:at], np.int64)).argmax()) == doc[at] for at in range(len(doc)))
+        for doc in docs
+    ]
+    assert sum(wanted) > 50
+    assert model.hits(*flat(docs)).tolist() == wanted
+    many = [*docs] * 60
+    assert (model.hits(*flat(many), threads=3) == model.hits(*flat(many), threads=1)).all()
 
 
 def test_pruned_grams_are_those_that_occur_too_seldom(tmp_path: Path) -> None:

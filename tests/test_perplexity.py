@@ -14,7 +14,7 @@ import pytest
 from corpuskit.errors import BadData, UsageError
 from corpuskit.lm import ngram, ngram_counts, words
 from corpuskit.lm.perplexity import Perplexity
-from corpuskit.tokens import bpe
+from corpuskit.tokens import bpe, learning
 from tests.build import prose
 
 TEXTS = [row["text"] for row in prose(60)]
@@ -43,7 +43,7 @@ def of_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def of_tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokens")
     (folder / "tokenizer").mkdir()
-    bpe.save(bpe.learn(TEXTS, 400), folder / "tokenizer")
+    bpe.save(learning.learn(TEXTS, 400), folder / "tokenizer")
     own = bpe.load(folder / "tokenizer")
     ids, offsets = own.encode(TEXTS[:50])
     tokens = np.insert(ids, offsets[1:], own.end_id)
@@ -128,7 +128,7 @@ def test_a_tokenizer_of_fewer_ids_is_not_the_models(of_tokens: Path, tmp_path: P
     shutil.copytree(of_tokens, model)
     shutil.rmtree(model / "tokenizer")
     (tmp_path / "other").mkdir()
-    bpe.save(bpe.learn(TEXTS, 300), tmp_path / "other")
+    bpe.save(learning.learn(TEXTS, 300), tmp_path / "other")
     with pytest.raises(UsageError, match="expected the tokenizer of the model"):
         Perplexity.load(model, tmp_path / "other")
 

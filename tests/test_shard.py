@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpuskit.dataset import read_bucket
 from corpuskit.schema import tokens_schema
+from corpuskit.shardfile import ExchangeWriter
 from corpuskit.stages import shard
-from corpuskit.tokens import bpe, packing
+from corpuskit.tokens import bpe, columns, learning, packing, packing_figures
 from corpuskit.tokens.columns import flatten, lists
 from corpuskit.tokens.features import features, folder_files
 from tests.data import shared
@@ -36,18 +39,26 @@ def numbered(count: int, length: int = 3) -> dict[str, list[int]]:
     return {f"doc-{at}": [1 + at % 200] * (length + at % 4) for at in range(count)}
 
 
+def spread(batches: Iterable[pa.RecordBatch], **options: Any) -> list[pa.RecordBatch]:
+    """Give what `spread` keeps of each batch."""
+    parts = shard.spread(tokens=iter(batches), options=shard.Options(**options))
+    pieces = [each[1] for each in parts if isinstance(each, tuple) and each[0] == "pieces"]
+    return [each.filter(each.column("drop").is_null()).drop_columns(["drop"]) for each in pieces]
+
+
 def run(shards: list[list[pa.RecordBatch]], buckets: int = 1, **options: Any) -> dict[str, list[pa.RecordBatch]]:
     """Run the steps on shards of batches, with an exchange between them: buckets are ranges of the key."""
     chosen = shard.Options(**options)
-    pieces = [batch for batches in shards for batch in shard.spread(tokens=iter(batches), options=chosen)]
-    out: dict[str, list[pa.RecordBatch]] = {"train": [], "valid": [], "heldout": []}
+    pieces = [piece for batches in shards for piece in spread(batches, **options)]
+    out: dict[str, list[pa.RecordBatch]] = {"train": [], "valid": [], "heldout": [], "packed": []}
     for bucket in range(buckets):
         inside = []
         for piece in pieces:
             at = [int(key) * buckets >> 64 for key in piece.column("key").to_pylist()]
             inside.append(piece.filter(pa.array([each == bucket for each in at], pa.bool_())))
-        for name, batch in shard.pack(pieces=iter(inside), options=chosen):
-            out[name].append(batch)
+        for each in shard.pack(pieces=iter(inside), options=chosen):
+            if isinstance(each, tuple):
+                out[each[0]].append(each[1])
     return out
 
 
@@ -199,14 +210,15 @@ def test_blocks_and_documents_have_the_ids_type_of_the_tokens(vocab_size: int, k
 
 def test_tables_come_as_train_valid_heldout() -> None:
     chosen = shard.Options(block_tokens=4)
-    pieces = shard.spread(tokens=iter([tokens(numbered(20))]), options=chosen)
-    names = [name for name, _ in shard.pack(pieces=pieces, options=chosen)]
+    pieces = spread([tokens(numbered(20))], block_tokens=4)
+    parts = list(shard.pack(pieces=iter(pieces), options=chosen))
+    names = [each[0] for each in parts if isinstance(each, tuple) and each[0] != "packed"]
     assert list(dict.fromkeys(names)) == ["train", "valid", "heldout"]
 
 
 def test_a_key_is_uint64_and_every_column_of_the_tokens_is_there() -> None:
-    (piece,) = shard.spread(tokens=iter([tokens(numbered(3))]), options=shard.Options())
-    assert piece.schema.names == ["id", "input_ids", "bytes", "source", "language", "key", "split"]
+    (piece,) = spread([tokens(numbered(3))])
+    assert piece.schema.names == ["id", "input_ids", "bytes", "source", "language", "key", "split", "repeated"]
     assert piece.schema.field("key").type == pa.uint64()
 
 
@@ -214,7 +226,7 @@ def test_a_key_is_uint64_and_every_column_of_the_tokens_is_there() -> None:
 
 
 def split_of(documents: dict[str, list[int]], **options: Any) -> dict[str, str]:
-    (piece,) = shard.spread(tokens=iter([tokens(documents)]), options=shard.Options(**options))
+    (piece,) = spread([tokens(documents)], **options)
     return dict(zip(piece.column("id").to_pylist(), piece.column("split").to_pylist(), strict=True))
 
 
@@ -270,7 +282,7 @@ def test_heldout_has_the_whole_documents_of_valid_in_their_order() -> None:
 
 def test_the_documents_held_out_of_shakespeare_decode_to_their_text() -> None:
     speeches = shared("lm/tinyshakespeare.txt").read_text("utf-8")[:150_000].split("\n\n")
-    trained = bpe.TextTokenizer(bpe.learn(speeches, 1000), 1000, bpe.END_OF_TEXT, 0, True)
+    trained = bpe.TextTokenizer(learning.learn(speeches, 1000), 1000, bpe.END_OF_TEXT, 0, None)
     ids, _ = zip(*(trained.encode([speech]) for speech in speeches), strict=True)
     batch = tokens({f"speech-{at}": each.tolist() for at, each in enumerate(ids)}, 1000)
     out = run([[batch]], buckets=3, block_tokens=64, valid_fraction=0.1)
@@ -283,22 +295,27 @@ def test_the_documents_held_out_of_shakespeare_decode_to_their_text() -> None:
 # What travels, and what `datasets` makes of it
 
 
+def attach(tokenizer: Path | None, out: Path) -> None:
+    none = [schema.empty_table() for schema in (packing_figures.SOURCES, packing_figures.PACKED)]
+    list(shard.attach(tokenizer, *none, options=shard.Options(), out=out))
+
+
 def test_the_tokenizer_travels_with_the_blocks(tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     out.mkdir()
     (source / "tokenizer.json").write_text("{}")
-    shard.attach(tokenizer=source, out=out)
+    attach(source, out)
     assert (out / "tokenizer.json").read_text() == "{}"
 
 
 def test_tokens_without_a_tokenizer_leave_its_place_empty(tmp_path: Path) -> None:
-    shard.attach(tokenizer=None, out=tmp_path)
+    attach(None, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_reason_is_explained() -> None:
-    assert set(shard.STAGE.reasons) == {"partial_block"}
+    assert set(shard.STAGE.reasons) == {"partial_block", "weight"}
 
 
 KINDS = pa.schema(
@@ -394,3 +411,32 @@ def test_datasets_opens_a_folder_without_rows(tmp_path: Path) -> None:
 def test_lists_and_flatten_are_inverses(rows: list[list[int]]) -> None:
     column = pa.chunked_array([pa.array(rows, pa.list_(pa.uint16()))])
     assert lists(*flatten(column)).to_pylist() == rows
+
+
+@given(st.lists(st.lists(st.lists(st.integers(0, 9), max_size=4), max_size=6), max_size=4), st.randoms(), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_rows_are_taken_as_arrow_takes_them(chunks: list[list[list[int]]], random: Any, cut: bool) -> None:
+    kind = pa.list_(pa.field("item", pa.uint16()))
+    parts = [pa.array([*chunk, [7]], kind).slice(1 if cut and chunk else 0) for chunk in chunks]
+    column = pa.chunked_array(parts, kind)
+    rows = list(range(len(column)))
+    random.shuffle(rows)
+    order = np.array(rows, np.int64)
+    expected = column.take(pa.array(order)).to_pylist()
+    assert columns.taken(column, order).to_pylist() == expected
+    if len(column):
+        assert columns._scattered(column, order).to_pylist() == expected
+
+
+def test_long_lists_leave_the_exchange_as_short_ones_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (piece,) = spread([tokens(numbered(300))])
+    files = []
+    for many in (0, 1 << 40):
+        monkeypatch.setattr(columns, "_MANY_VALUES", many)
+        writer = ExchangeWriter(str(tmp_path), f"pieces-{many}", "key", 4)
+        for at in range(0, 300, 70):
+            writer.write(piece.slice(at, 70))
+        writer.close()
+        path = str(tmp_path / f"pieces-{many}.exchange")
+        files.append([read_bucket(path, bucket, 4)[0] for bucket in range(4)])
+    assert all(one.equals(other) for one, other in zip(*files, strict=True))

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpuskit import storage
 from corpuskit.dataset import read_bucket, read_stream
-from corpuskit.shardfile import ExchangeWriter, Rebatcher, ShardWriter, bucket_of, row_bytes
+from corpuskit.shardfile import EXCHANGE, ExchangeWriter, Rebatcher, ShardWriter, bucket_of, row_bytes
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.list_(pa.uint16())), ("score", pa.float32()), ("flag", pa.bool_())])
 ROWS = st.lists(
@@ -89,17 +90,43 @@ def test_an_abandoned_shard_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@given(st.lists(st.integers(0, 2**64 - 1), max_size=50), st.integers(1, 9))
+def test_the_hash_of_an_exchange_is_the_one_that_a_rerun_looks_at(tmp_path: Path) -> None:
+    writer = ExchangeWriter(str(tmp_path), "part", "key", 2)
+    writer.write(pa.record_batch({"key": pa.array(range(9), pa.uint64())}))
+    shard = writer.close()
+    file = tmp_path / shard.file
+    assert shard.file.endswith(EXCHANGE)
+    assert (shard.bytes, shard.sha256) == (file.stat().st_size, storage.passing_hash(str(file)))
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert storage.passing_hash(str(file)) != shard.sha256
+
+
+def test_an_abandoned_exchange_leaves_no_file(tmp_path: Path) -> None:
+    def abandon() -> None:
+        with ExchangeWriter(str(tmp_path), "part", "key", 2, round_bytes=8) as writer:
+            writer.write(pa.record_batch({"key": pa.array(range(9), pa.uint64())}))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        abandon()
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=50), st.integers(1, 9), st.sampled_from([0, 100, 1 << 20]))
 @settings(max_examples=60, deadline=None)
 def test_rows_of_one_hash_meet_in_one_bucket_and_buckets_keep_the_order_of_hashes(
-    hashes: list[int], buckets: int
+    hashes: list[int], buckets: int, round_bytes: int
 ) -> None:
     batch = pa.record_batch({"key": pa.array(hashes, pa.uint64()), "at": pa.array(range(len(hashes)), pa.int64())})
     with tempfile.TemporaryDirectory() as folder:
-        writer = ExchangeWriter(folder, "part", "key", buckets)
-        writer.write(batch)
-        shard = writer.close()
-        read = [read_bucket(f"{folder}/{shard.file}", bucket) for bucket in range(buckets)]
+        with ExchangeWriter(folder, "part", "key", buckets, round_bytes) as writer:
+            for start in range(0, max(len(hashes), 1), 7):
+                writer.write(batch.slice(start, 7))
+            shard = writer.close()
+        path = f"{folder}/{shard.file}"
+        read = [pa.Table.from_batches(read_bucket(path, bucket, buckets)) for bucket in range(buckets)]
+    assert shard.rows == len(hashes)
+    assert all(each.column("at").to_pylist() == sorted(each.column("at").to_pylist()) for each in read)
     assert sorted(at for each in read for at in each.column("at").to_pylist()) == list(range(len(hashes)))
     tops = [(min(keys), max(keys)) for each in read if (keys := each.column("key").to_pylist())]
     assert all(before[1] < after[0] for before, after in itertools.pairwise(tops))

@@ -20,7 +20,7 @@ from corpuskit.options import build
 from corpuskit.schema import DOCS, rows_to_batch
 from corpuskit.stages import tokenize
 from corpuskit.stages.train import tokenizer as stage
-from corpuskit.tokens import bpe
+from corpuskit.tokens import bpe, learning
 from tests.data import shared
 
 TEXTS = [
@@ -102,17 +102,17 @@ def test_the_same_bytes_for_any_chunks_order_of_rows_and_threads(
 
 def test_the_sample_has_as_many_bytes_as_asked_for() -> None:
     docs = pa.table(documents(["abc" * 10] * 100))
-    chosen = stage.sample(docs, sample_bytes=100, seed=0)
+    chosen, _ = stage.sample(docs, sample_bytes=100, seed=0)
     assert [len(text) for text in chosen] == [30, 30, 30, 10]
 
 
 def test_a_cut_sample_ends_at_a_character() -> None:
-    assert stage.sample(pa.table(documents(["ēēē"])), sample_bytes=5, seed=0) == ["ēē"]
+    assert stage.sample(pa.table(documents(["ēēē"])), sample_bytes=5, seed=0)[0] == ["ēē"]
 
 
 def test_a_larger_sample_begins_with_the_smaller_one() -> None:
     docs = pa.table(documents([f"text {at:04d}" for at in range(500)]))
-    small, large = (stage.sample(docs, sample_bytes=size, seed=0) for size in (90, 900))
+    small, large = (stage.sample(docs, sample_bytes=size, seed=0)[0] for size in (90, 900))
     assert large[: len(small)] == small
 
 
@@ -130,8 +130,8 @@ def test_the_sample_depends_on_the_set_of_documents_only(
     order = list(range(len(rows)))
     random.shuffle(order)
     other = pa.concat_tables([docs.slice(0, 0), *(docs.slice(at, 1) for at in order)])
-    chosen = stage.sample(docs, sample_bytes, seed=3)
-    assert chosen == stage.sample(other, sample_bytes, seed=3)
+    chosen, _ = stage.sample(docs, sample_bytes, seed=3)
+    assert chosen == stage.sample(other, sample_bytes, seed=3)[0]
     sizes = sum(len(row[1].encode()) for row in rows)
     assert min(sizes, sample_bytes) - 3 <= sum(len(text.encode()) for text in chosen) <= sample_bytes
 
@@ -142,7 +142,7 @@ _id_text = pa.schema([("id", pa.string()), ("text", pa.string())])
 @pytest.mark.timeout(60)
 def test_a_megabyte_without_a_space_does_not_stall_the_training() -> None:
     blob = "".join(np.random.default_rng(0).choice(list("abcdefghijklmnopqrstuvwxyz"), 1_000_000))
-    assert bpe.learn([blob], 2000).get_vocab_size() == 2000
+    assert learning.learn([blob], 2000).get_vocab_size() == 2000
 
 
 def test_the_report_tells_bytes_per_token(folder: Path, trained: bpe.TextTokenizer) -> None:
@@ -152,6 +152,128 @@ def test_the_report_tells_bytes_per_token(folder: Path, trained: bpe.TextTokeniz
     assert report["sample_bytes"] == report["measured_bytes"] == size
     assert report["bytes_per_token"] == round(size / tokens, 4)
     assert (report["documents"], report["entries"]) == (4, 350)
+
+
+def test_the_report_tells_languages_and_what_is_never_used(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "text": "the cat the cat the cat", "language": "en"},
+        {"id": "b", "text": "жук жук", "language": "ru"},
+        {"id": "c", "text": "жук", "language": "ru"},
+        {"id": "d", "text": "xyz", "language": None},
+    ]
+    docs = pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in ("id", "text", "language")]))
+    trained = learned(tmp_path, docs, vocab_size=300)
+    report = json.loads((tmp_path / "report.json").read_text())
+    tokens = {text: len(trained.encode([text])[0]) for text in ("the cat the cat the cat", "жук жук", "жук", "xyz")}
+    assert list(report["languages"]) == ["en", "ru", ""]
+    assert report["languages"]["ru"] == {
+        "bytes": 19,
+        "tokens": tokens["жук жук"] + tokens["жук"],
+        "bytes_per_token": round(19 / (tokens["жук жук"] + tokens["жук"]), 4),
+    }
+    assert report["measured_tokens"] == sum(tokens.values())
+    used = {at for text in tokens for at in trained.encode([text])[0].tolist()}
+    assert report["unused"]["count"] == trained.vocab_size - 1 - len(used)
+    assert report["longest"][0]["entry"] == "жук"
+    assert report["longest"][0]["count"] == 3
+
+
+# Kinds of models
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bpe.TextTokenizer]:
+    pytest.importorskip("sentencepiece", reason="needs the extra `unigram`")
+    docs = pa.table(documents([f"{text} {at}" for at in range(30) for text in TEXTS]))
+    found = {}
+    for model in learning.MODELS:
+        for pattern in learning.PATTERNS:
+            out = tmp_path_factory.mktemp(f"{model}-{pattern}")
+            how = {"model": model, "pattern": pattern, "special_token": ("<|user|>", "<|end|>")}
+            found[f"{model} {pattern}"] = learned(out, docs, vocab_size=700, **how)
+    return found
+
+
+ODD = "ab 1.'s\n\r\t\u00a0ē漢"
+KINDS = [f"{model} {pattern}" for model in learning.MODELS for pattern in learning.PATTERNS]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(text=st.text() | st.text(alphabet="#a \u0120\n1'sé", max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_any_text_comes_back_from_every_kind(kinds: dict[str, bpe.TextTokenizer], kind: str, text: str) -> None:
+    ids, _ = kinds[kind].encode([text, text])
+    assert kinds[kind].decode(ids) == text + text
+    assert not set(ids.tolist()) & {0, 1, 2}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    texts=st.lists(st.text(max_size=30) | st.text(alphabet="ab 1.'s\n\r\t\u00a0ē漢", max_size=60), max_size=6),
+    chunk=st.integers(1, 40),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_kind_has_the_ids_of_tokenizers(
+    kinds: dict[str, bpe.TextTokenizer], kind: str, texts: list[str], chunk: int
+) -> None:
+    ids, offsets = kinds[kind].encode(texts, chunk)
+    rows = [ids[start:end].tolist() for start, end in pairwise(offsets)]
+    assert rows == [kinds[kind].backend.encode(text, add_special_tokens=False).ids for text in texts]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_long_runs_come_back_and_are_encoded_in_time(kinds: dict[str, bpe.TextTokenizer], kind: str) -> None:
+    for text in ("x" * 100_000, " " * 10_000 + "y", "#" * 5_000, "é漢" * 5_000):
+        assert kinds[kind].decode(kinds[kind].encode([text])[0]) == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_special_tokens_have_the_ids_behind_the_mark(kinds: dict[str, bpe.TextTokenizer], kind: str) -> None:
+    loaded = kinds[kind].backend
+    assert [loaded.token_to_id(name) for name in ("<|endoftext|>", "<|user|>", "<|end|>")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_transformers_loads_every_kind(kinds: dict[str, bpe.TextTokenizer], kind: str, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="needs transformers")
+    learned(
+        tmp_path, pa.table(documents(TEXTS * 5)), vocab_size=600, special_token=("<|user|>",), model=kind.split()[0]
+    )
+    theirs = transformers.AutoTokenizer.from_pretrained(str(tmp_path))
+    ids = bpe.load(tmp_path).encode([TEXTS[1]])[0].tolist()
+    assert theirs(TEXTS[1])["input_ids"] == ids
+    assert theirs.decode(ids) == TEXTS[1]
+    assert (theirs.eos_token_id, theirs.convert_tokens_to_ids("<|user|>")) == (0, 1)
+
+
+@pytest.mark.parametrize("model", ["unigram", "wordpiece"])
+def test_other_models_too_depend_on_the_documents_alone(tmp_path: Path, model: str) -> None:
+    pytest.importorskip("sentencepiece", reason="needs the extra `unigram`")
+    docs = pa.table(documents([f"{text} {at} {at * 7}" for at in range(40) for text in TEXTS]))
+    shuffled = docs.take(pa.array(np.random.default_rng(1).permutation(len(docs))))
+    for name, table in (("a", docs), ("b", shuffled), ("c", docs)):
+        learned(tmp_path / name, table, vocab_size=700, model=model)
+    assert len({(tmp_path / name / "tokenizer.json").read_bytes() for name in "abc"}) == 1
+
+
+def test_llama3s_pattern_parts_numbers_by_three(kinds: dict[str, bpe.TextTokenizer]) -> None:
+    words = kinds["bpe llama3"].backend.pre_tokenizer.pre_tokenize_str("in 1234567, i'M")
+    assert [word for word, _ in words] == ["in", "Ġ", "123", "456", "7", ",", "Ġi", "'M"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"vocab_size": 300, "model": "wordpiece"}, "expected at least 513"),
+        ({"vocab_size": 257, "special_token": ("<a>",)}, "expected at least 258"),
+        ({"special_token": ("<a>", "<a>")}, "differ from each other"),
+        ({"special_token": ("<|endoftext|>",)}, "differ from each other"),
+        ({"special_token": (" ",)}, "expected words"),
+    ],
+)
+def test_what_cannot_be_a_vocabulary_is_refused(tmp_path: Path, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        learned(tmp_path, pa.table(documents(TEXTS)), **options)
 
 
 # Round trips and ids

@@ -25,13 +25,13 @@ from corpuskit.lm.blocks import Blocks, order
 from corpuskit.lm.recipe import MAX_EPOCHS, SIZES, Recipe, Shape, recipe_of, shape_of
 from corpuskit.options import specs
 from corpuskit.stages.train import transformer as stage
-from corpuskit.tokens import bpe
+from corpuskit.tokens import bpe, learning
 
 torch = pytest.importorskip("torch")
 
 from corpuskit.lm import checkpoint, network, scoring, transformer  # noqa: E402
 from corpuskit.lm.device import Lanes, choose  # noqa: E402
-from corpuskit.lm.loss import summed_nats, token_nats  # noqa: E402
+from corpuskit.lm.loss import nats_and_hits, summed_nats, token_nats  # noqa: E402
 from corpuskit.lm.trainer import Trainer  # noqa: E402
 
 SMALL = Shape(layers=2, width=16, heads=2, kv_heads=2, hidden=24, vocab_size=23, block_tokens=12, end_id=0, seed=5)
@@ -186,6 +186,9 @@ def test_the_chunked_loss_and_its_gradient_are_those_of_cross_entropy(
     total = summed_nats(vectors, embeddings, targets)
     got = torch.autograd.grad(total * 0.5, (vectors, embeddings))
     torch.testing.assert_close(token_nats(vectors, embeddings, targets), oracle.detach())
+    nats, hits = nats_and_hits(vectors, embeddings, targets)
+    torch.testing.assert_close(nats, oracle.detach())
+    assert (hits == ((vectors @ embeddings.T).argmax(1) == targets)).all()
     torch.testing.assert_close(total, oracle.sum())
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 
@@ -420,7 +423,7 @@ def test_without_blocks_the_first_weights_are_saved_with_a_warning(
 
 def test_the_tokenizer_travels_with_the_model(tmp_path: Path) -> None:
     (tmp_path / "tokenizer").mkdir()
-    bpe.save(bpe.learn(["one two two three"] * 3, 300), tmp_path / "tokenizer")
+    bpe.save(learning.learn(["one two two three"] * 3, 300), tmp_path / "tokenizer")
     run(tmp_path / "model", table(stream(600), 12), table([], 12), tokenizer=tmp_path / "tokenizer")
     copied = bpe.load(tmp_path / "model" / "tokenizer")
     about = json.loads((tmp_path / "model" / "model.json").read_text())
@@ -428,7 +431,7 @@ def test_the_tokenizer_travels_with_the_model(tmp_path: Path) -> None:
 
 
 def test_ids_that_the_tokenizer_does_not_have_are_refused(tmp_path: Path) -> None:
-    bpe.save(bpe.learn(["one two"], 257), tmp_path)
+    bpe.save(learning.learn(["one two"], 257), tmp_path)
     with pytest.raises(BadData, match="an id 500"):
         run(tmp_path / "model", table([500] * 24, 12), table([], 12), tokenizer=tmp_path)
 

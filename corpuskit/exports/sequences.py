@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from corpuskit.errors import BadData, UsageError
 from corpuskit.exports import Given
-from corpuskit.schema import PADDING
 from corpuskit.tokens.columns import flatten
+from corpuskit.tokens.sequences import of_blocks
 
 Ints = npt.NDArray[np.int64]
 _PIECE_TOKENS = 1 << 22
@@ -27,15 +27,19 @@ def stream(table: pa.Table) -> Iterator[npt.NDArray[Any]]:
 def pieces(table: pa.Table) -> Iterator[tuple[npt.NDArray[Any], Ints]]:
     """Give (tokens, starts): the tokens in order, without padding, and where in the array documents begin.
 
-    Of blocks, what begins before an array goes on in it; of tokens, every row is a document.
+    Of blocks, what begins before an array goes on in it, but for blocks with padding, each of which begins anew; of
+    tokens, every row is a document.
     """
     column = table.schema.get_field_index("input_ids")
     fixed = pa.types.is_fixed_size_list(table.schema.field(column).type)
     for batch in table.to_batches():
         for start, rows in _cut(batch, fixed):
             part = batch.slice(start, rows)
-            values, offsets = flatten(pa.chunked_array([part.column(column)]))
-            yield _blocks(part, values) if fixed else (values, offsets[:-1][np.diff(offsets) > 0])
+            if fixed:
+                yield of_blocks(part)
+            else:
+                values, offsets = flatten(pa.chunked_array([part.column(column)]))
+                yield values, offsets[:-1][np.diff(offsets) > 0]
 
 
 def _cut(batch: pa.RecordBatch, fixed: bool) -> Iterator[tuple[int, int]]:
@@ -50,18 +54,6 @@ def _cut(batch: pa.RecordBatch, fixed: bool) -> Iterator[tuple[int, int]]:
         end = max(at + 1, int(np.searchsorted(offsets, offsets[at] + _PIECE_TOKENS, "right")) - 1)
         yield at, end - at
         at = end
-
-
-def _blocks(part: pa.RecordBatch, values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Ints]:
-    length = part.column("input_ids").type.list_size
-    starts, offsets = flatten(pa.chunked_array([part.column("document_starts")]))
-    rows = np.repeat(np.arange(part.num_rows), np.diff(offsets))
-    if PADDING not in part.schema.names:
-        return values, rows * length + starts
-    padding = part.column(PADDING).to_numpy().astype(np.int64)
-    kept = np.arange(length) < (length - padding)[:, None]
-    before = np.cumsum(padding) - padding
-    return values.reshape(-1, length)[kept], rows * length + starts - before[rows]
 
 
 class Documents:

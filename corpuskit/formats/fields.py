@@ -22,24 +22,47 @@ def read_fields(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int, 
     names the fields to read; without, all. Lines that are no JSON object are left out. Raises BadData for a file of
     another kind, a table that is damaged, and one without the columns.
     """
+    some: bool | None = None  # rows with the columns; of no rows nothing is asked
+    for number, values in _values(path):
+        some = bool(some) or not columns or any(name in values for name in columns)
+        wanted = {name: values[name] for name in columns if name in values} if columns else values
+        id = values.get("id")
+        yield number, None if id is None else str(id), list(_strings(wanted))
+    if some is False:
+        raise BadData(path.name, f"no row has a column {' or '.join(columns)}", "name other columns by --column")
+
+
+def read_labelled(path: Path, text: str, label: str) -> Iterator[tuple[str, str] | None]:
+    """Give (text, label) of every row of JSON Lines, Parquet or Arrow, labels as words; None where one is missing.
+
+    Raises BadData for a file of another kind, a damaged one, and one in which no row has both columns.
+    """
+    rows, labelled = 0, 0
+    names: list[str] = []
+    for _, values in _values(path):
+        rows, names = rows + 1, names or list(values)
+        words, said = values.get(text), values.get(label)
+        if isinstance(words, str) and isinstance(said, (str, int)):
+            labelled += 1
+            yield words, str(said)
+        else:
+            yield None
+    if rows and not labelled:
+        problem = f"no row has a text `{text}` and a label `{label}`; it has {', '.join(names)}"
+        raise BadData(path.name, problem, "name the columns by --text and --label")
+
+
+def _values(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     kind = kind_of(path).name
     try:
         if kind == "jsonl":
-            found = _of_lines(path)
+            yield from _of_lines(path)
         elif kind in ("parquet", "arrow_file", "arrow_stream"):
-            found = _of_table(path, kind)
+            yield from _of_table(path, kind)
         else:
-            found = _of_texts(path)
-        some: bool | None = None  # rows with the columns; of no rows nothing is asked
-        for number, values in found:
-            some = bool(some) or not columns or any(name in values for name in columns)
-            wanted = {name: values[name] for name in columns if name in values} if columns else values
-            id = values.get("id")
-            yield number, None if id is None else str(id), list(_strings(wanted))
+            yield from _of_texts(path)
     except (OSError, ValueError) as error:
         raise BadData(path.name, f"cannot be read: {error}", "give JSON Lines, Parquet, Arrow or text") from None
-    if some is False:
-        raise BadData(path.name, f"no row has a column {' or '.join(columns)}", "name other columns by --column")
 
 
 def _of_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

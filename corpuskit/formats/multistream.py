@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from corpuskit.formats.bz2_regions import BZ2_MAGIC_BYTES, find_bz2
 from corpuskit.formats.document import Origin, Reading, Row
 from corpuskit.formats.mediawiki import Head, Page, PageReader, read_mediawiki
-from corpuskit.formats.opening import BZ2_MAGIC_BYTES, ByteStream, find_bz2, open_bytes
+from corpuskit.formats.opening import ByteStream, open_bytes
 from corpuskit.formats.sniff import sniff
 
 #: Where a part of a file begins, and ends; None is the end of the file.

@@ -12,17 +12,25 @@ next one, so what comes out of it depends on its own bytes alone: a file read in
 from __future__ import annotations
 
 import bz2
+import contextlib
 import io
+import itertools
 import lzma
 import zlib
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 from isal import isal_zlib
 
-_CHUNK_BYTES = 65_536
+from corpuskit.formats.bz2_regions import CHUNK_BYTES, Bz2Regions
+from corpuskit.formats.threads import in_order
+from corpuskit.text.threads import thread_count
+
+#: A second thread decompresses these, which takes longer than what is done with the bytes, but not for a mere look.
+_SLOW, _PIECES_BEFORE_AHEAD = ("bz2", "xz"), 4
 _PIECE_BYTES = 1 << 20  # the most that one step decompresses (zstd has no such bound: see _Zstd)
 _XZ_MEMORY_BYTES = 1 << 29
 
@@ -105,63 +113,13 @@ _MEMBERS: dict[str, Callable[[], Any]] = {
 }
 
 
-class _Bz2Regions:
-    """The raw bytes of a bz2 file, in regions that begin where a stream with data begins.
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Data that is damaged: which of PROBLEMS, between which bytes of the file, whether reading may go on behind."""
 
-    The pieces of a region are of one size, counted from its beginning, and never reach into the next one.
-    """
-
-    def __init__(self, raw: BinaryIO, head: bytes, base: int) -> None:
-        self._raw, self._data, self._at = raw, head, 0
-        self._base = base  # where in the file `_data` begins
-        self._fresh = True  # at the beginning of a region
-        self._over = False
-        self.start = base
-        self.more = False  # another region follows
-
-    @property
-    def offset(self) -> int:
-        """Where in the file the next piece begins."""
-        return self._base + self._at
-
-    def piece(self) -> bytes:
-        """Give the next piece of the region; b"" at its end."""
-        if self.more:
-            return b""
-        while not self._over and len(self._data) - self._at < _CHUNK_BYTES + BZ2_MAGIC_BYTES:
-            more = self._raw.read(_CHUNK_BYTES)
-            self._over = not more
-            self._base += self._at
-            self._data, self._at = self._data[self._at :] + more, 0
-        bound = min(self._at + _CHUNK_BYTES, len(self._data))
-        end = find_bz2(self._data, self._at + self._fresh, bound)
-        self.more = end is not None
-        piece = self._data[self._at : bound if end is None else end]
-        self._at += len(piece)
-        self._fresh = False
-        return piece
-
-    def advance(self) -> bool:
-        """Go to the next region, from wherever in this one; False at the end of the file."""
-        while not self.more and self.piece():
-            pass
-        if not self.more:
-            return False
-        self.more, self._fresh, self.start = False, True, self.offset
-        return True
-
-
-BZ2_MAGIC_BYTES = 10
-
-
-def find_bz2(data: bytes, start: int = 0, stop: int | None = None) -> int | None:
-    """Find where a bz2 stream with data begins, in front of `stop`: `BZh`, a digit, and the mark of a block."""
-    limit = len(data) if stop is None else min(len(data), stop + BZ2_MAGIC_BYTES - 1)
-    at = start + 3
-    while (at := data.find(b"1AY&SY", at + 1, limit)) >= 0:
-        if data[at - 4 : at - 1] == b"BZh" and data[at - 1] in b"123456789":
-            return at - 4
-    return None
+    problem: str
+    damage: tuple[int, int] | None = None
+    goes_on: bool = False
 
 
 class ByteStream:
@@ -176,13 +134,16 @@ class ByteStream:
     def __init__(self, raw: BinaryIO, *, base: int = 0, part: bool = False) -> None:
         self._raw = raw
         self._base, self._part = base, part
-        self._head = raw.read(_CHUNK_BYTES)
+        self._head = raw.read(CHUNK_BYTES)
         self.compression = next((name for name, magic in _MAGIC.items() if self._head.startswith(magic)), None)
         self.problem: str | None = None
         self.damage: tuple[int, int] | None = None
         self.position = 0
         self._held, self._at = b"", 0
         self._broken = False
+        self._taken = 0
+        self._ahead: Generator[bytes | _Stop, None, None] | None = None
+        self._pieces: Iterator[bytes | _Stop]
         if self.compression is None:
             self._pieces = self._plain()
         elif self.compression == "bz2":
@@ -225,6 +186,8 @@ class ByteStream:
 
     def close(self) -> None:
         """Close the file."""
+        if self._ahead is not None:
+            self._ahead.close()
         self._raw.close()
 
     def __enter__(self) -> ByteStream:
@@ -237,27 +200,30 @@ class ByteStream:
 
     def _next(self) -> bytes:
         """Give the next non-empty piece; b"" at the end and at a break."""
+        if self._taken == _PIECES_BEFORE_AHEAD and self.compression in _SLOW and thread_count() > 1:
+            self._pieces = self._ahead = _ahead_of(self._pieces)
+        self._taken += 1
         for piece in self._pieces:
-            if piece is None:
-                self._broken = True
+            if isinstance(piece, _Stop):
+                self.problem, self.damage, self._broken = piece.problem, piece.damage, piece.goes_on
                 return b""
             if piece:
                 return piece
         return b""
 
-    def _plain(self) -> Iterator[bytes | None]:
+    def _plain(self) -> Iterator[bytes | _Stop]:
         yield self._head
-        while data := self._raw.read(_CHUNK_BYTES):
+        while data := self._raw.read(CHUNK_BYTES):
             yield data
 
-    def _members(self, compression: str) -> Iterator[bytes | None]:
-        """Decompress member after member; yields None where data is damaged and reading may go on."""
+    def _members(self, compression: str) -> Iterator[bytes | _Stop]:
+        """Decompress member after member."""
         data, member = self._head, _MEMBERS[compression]()
         errors = _errors()
         while True:
             while not member.eof:
-                if member.needs_input and not data and not (data := self._raw.read(_CHUNK_BYTES)):
-                    self.problem = "truncated"
+                if member.needs_input and not data and not (data := self._raw.read(CHUNK_BYTES)):
+                    yield _Stop("truncated")
                     return
                 try:
                     piece = member.decompress(data, _PIECE_BYTES)
@@ -268,33 +234,30 @@ class ByteStream:
             if member.eof:
                 data = member.unused_data
             else:
-                self.problem = "corrupt"
+                yield _Stop("corrupt", goes_on=compression == "gzip")
                 if compression != "gzip":
                     return
-                yield None
                 data = self._next_member(member.fed[1:])
             data = self._behind_padding(data)
             if not data:
                 return
             if not data.startswith(_MAGIC[compression]):
-                self.problem = "trailing_garbage"
+                yield _Stop("trailing_garbage")
                 return
             member = _MEMBERS[compression]()
 
-    def _bz2_streams(self) -> Iterator[bytes | None]:
-        """Decompress stream after stream; yields None where data is damaged and reading may go on."""
-        regions = _Bz2Regions(self._raw, self._head, self._base)
+    def _bz2_streams(self) -> Iterator[bytes | _Stop]:
+        """Decompress stream after stream."""
+        regions = Bz2Regions(self._raw, self._head, self._base)
         while True:
-            self.problem = yield from self._bz2_region(regions)
+            problem = yield from self._bz2_region(regions)
             start, more = regions.start, regions.advance()
-            if self.problem:
-                self.damage = (start, regions.offset)
+            if problem:
+                yield _Stop(problem, (start, regions.offset), goes_on=more)
             if not more:
                 return
-            if self.problem:
-                yield None
 
-    def _bz2_region(self, regions: _Bz2Regions) -> Generator[bytes, None, str | None]:
+    def _bz2_region(self, regions: Bz2Regions) -> Generator[bytes, None, str | None]:
         """Decompress one stream, and those without data behind it; returns what is wrong with it."""
         data = regions.piece()
         while True:
@@ -319,7 +282,7 @@ class ByteStream:
     def _behind_padding(self, data: bytes) -> bytes:
         """Skip zero bytes, which tapes and xz leave between members; give what follows, enough of it to be told."""
         data = data.lstrip(b"\0")
-        while len(data) < _LONGEST_MAGIC and (more := self._raw.read(_CHUNK_BYTES)):
+        while len(data) < _LONGEST_MAGIC and (more := self._raw.read(CHUNK_BYTES)):
             data = (data + more).lstrip(b"\0")
         return data
 
@@ -328,20 +291,29 @@ class ByteStream:
         while True:
             at = data.find(b"\x1f\x8b\x08")
             if at < 0:
-                more = self._raw.read(_CHUNK_BYTES)
+                more = self._raw.read(CHUNK_BYTES)
                 if not more:
                     return b""
                 data = data[-2:] + more
                 continue
             data = data[at:]
             if len(data) < 4096:
-                data += self._raw.read(_CHUNK_BYTES)
+                data += self._raw.read(CHUNK_BYTES)
             try:
                 if zlib.decompressobj(31).decompress(data[:4096], 4096):
                     return data
             except zlib.error:
                 pass
             data = data[1:]
+
+
+def _ahead_of(pieces: Iterator[bytes | _Stop]) -> Generator[bytes | _Stop, None, None]:
+    made = in_order(lambda _: next(pieces, None), itertools.repeat(0), workers=1, ahead=4)
+    with contextlib.closing(made):
+        for piece in made:
+            if piece is None:
+                return
+            yield piece
 
 
 def _errors() -> tuple[type[BaseException], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -13,7 +13,7 @@ _Result = TypeVar("_Result")
 
 def in_order(
     do: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int, ahead: int | None = None
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Call `do` for every item in `workers` threads, at most `ahead` items before the result that is next.
 
     What a call raises is raised in its place. Threads are daemons: a process that is told to end does not wait for a

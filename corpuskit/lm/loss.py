@@ -30,6 +30,20 @@ def token_nats(vectors: Tensor, embeddings: Tensor, targets: Tensor) -> Tensor:
         return torch.cat(nats) if nats else vectors.new_zeros(0, dtype=torch.float32)
 
 
+def nats_and_hits(vectors: Tensor, embeddings: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Give -ln p(target) [n] as `token_nats` does, and whether no other entry has more [n]; of equals the first."""
+    with torch.no_grad():
+        nats, hits = (
+            [vectors.new_zeros(0, dtype=torch.float32)],
+            [torch.zeros(0, dtype=torch.bool, device=vectors.device)],
+        )
+        for rows in _chunks(vectors, embeddings):
+            scores = (vectors[rows] @ embeddings.T).float()
+            nats.append(torch.nn.functional.cross_entropy(scores, targets[rows], reduction="none"))
+            hits.append(scores.argmax(1) == targets[rows])
+        return torch.cat(nats), torch.cat(hits)
+
+
 def summed_nats(vectors: Tensor, embeddings: Tensor, targets: Tensor, low: torch.dtype | None = None) -> Tensor:
     """Give the sum of -ln p(target) of vectors [n, width] against embeddings [V, width], with its gradient.
 

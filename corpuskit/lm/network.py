@@ -68,6 +68,13 @@ class Network:
         Document i is tokens[offsets[i]:offsets[i + 1]] and ends with the end mark. See `lm.scoring` for what each
         token is predicted from.
         """
+        nats, nats_end, _ = self.scored(tokens, offsets)
+        return nats, nats_end
+
+    def scored(
+        self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Give what `score` does, and of each document how many tokens were the likeliest to come."""
         return scoring.score(self.net, self.device, tokens, offsets)
 
     @torch.no_grad()
@@ -95,6 +102,11 @@ class Network:
 def load(path: Path, device: str = "auto") -> Network:
     """Load a model's folder. Raises NoInput, BadData and, for a device that is not there, UsageError."""
     chosen = choose(device)
+    return Network(load_net(path), chosen)
+
+
+def load_net(path: Path) -> Net:
+    """Load the network of a model's folder, on the CPU. Raises NoInput and BadData."""
     net = build(load_shape(path))
     saved, _ = checkpoint.load_tensors(path / checkpoint.WEIGHTS)
     try:
@@ -102,7 +114,7 @@ def load(path: Path, device: str = "auto") -> Network:
     except RuntimeError:
         problem = f"its weights are not those that {checkpoint.MODEL} describes"
         raise BadData(str(path / checkpoint.WEIGHTS), problem, "train it anew") from None
-    return Network(net, chosen)
+    return net
 
 
 def load_shape(path: Path) -> Shape:

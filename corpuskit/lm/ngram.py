@@ -79,24 +79,64 @@ class NgramModel:
         nats, nats_end = np.zeros(len(offsets) - 1), np.zeros(len(offsets) - 1)
         ids = self._known(tokens)
         offsets = np.ascontiguousarray(offsets, np.int64)
-        n_threads = threads or len(os.sched_getaffinity(0))
-        if len(ids) < _ALONE:
-            n_threads = 1
-        parts = n_threads * (1 if n_threads == 1 else 4)
-        cuts = np.searchsorted(offsets, np.linspace(offsets[0], offsets[-1], parts + 1).astype(np.int64))
-        cuts[0], cuts[-1] = 0, len(nats)
 
-        def one(part: int) -> None:
-            first, last = int(cuts[part]), int(cuts[part + 1])
+        def one(first: int, last: int) -> None:
             kernels.score_documents(ids, offsets, first, last, self.vocab_size, self.order, self.trie, nats, nats_end)
 
-        if n_threads == 1:
-            one(0)
-        else:
-            with ThreadPoolExecutor(n_threads) as pool:
-                list(pool.map(one, range(parts)))
+        self._shared(one, offsets, threads)
         nats_end[~self._ends(tokens, offsets)] = 0.0
         return nats, nats_end
+
+    def scored(
+        self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Give what `score` and `hits` do."""
+        return *self.score(tokens, offsets), self.hits(tokens, offsets)
+
+    def hits(
+        self, tokens: npt.NDArray[Any], offsets: npt.NDArray[np.int64], threads: int | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Count in each document the tokens that were the likeliest to come; of equals, the smallest id is it."""
+        from corpuskit.lm import ngram_score_kernels as kernels
+
+        found = np.zeros(len(offsets) - 1, np.int64)
+        ids = self._known(tokens)
+        offsets = np.ascontiguousarray(offsets, np.int64)
+        top, best, best_p = self._likeliest
+
+        def one(first: int, last: int) -> None:
+            kernels.hit_documents(
+                ids, offsets, first, last, self.vocab_size, self.order, self.trie, top, best, best_p, found
+            )
+
+        self._shared(one, offsets, threads)
+        return found
+
+    @cached_property
+    def _likeliest(self) -> tuple[int, npt.NDArray[np.uint32], npt.NDArray[np.float64]]:
+        """The likeliest id of all, and that of each context's own grams with its p."""
+        from corpuskit.lm import ngram_score_kernels as kernels
+
+        contexts = len(self.trie.backoffs)
+        best, best_p = np.zeros(contexts, np.uint32), np.zeros(contexts)
+        ids = self.vocab_size + 2
+        kernels.likeliest(self.trie, ids, self.order, best, best_p)
+        unigrams = np.array(self.trie.probs[:ids])
+        unigrams[self.vocab_size] = 0.0  # what begins a document is no token
+        if self.types == self.vocab_size + 1 and self.input == "tokens":
+            unigrams[self.unknown] = 0.0
+        return int(unigrams.argmax()), best, best_p
+
+    def _shared(self, do: Callable[[int, int], None], offsets: npt.NDArray[np.int64], threads: int | None) -> None:
+        """Share documents out to threads, in parts of about as many tokens."""
+        count = threads or len(os.sched_getaffinity(0))
+        if offsets[-1] - offsets[0] < _ALONE or count == 1:
+            do(0, len(offsets) - 1)
+            return
+        cuts = np.searchsorted(offsets, np.linspace(offsets[0], offsets[-1], 4 * count + 1).astype(np.int64))
+        cuts[0], cuts[-1] = 0, len(offsets) - 1
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(do, cuts[:-1].tolist(), cuts[1:].tolist()))
 
     def next_probabilities(self, context: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Give p [vocab_size + 2] of every id after the tokens of a document's beginning; `<s>` has 0.

@@ -20,7 +20,6 @@ from corpuskit.lm.ngram_tables import Level, Work, count_grams
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-MAX_ORDER = 8
 #: What an order gets whose own discounts cannot be computed (lmplz --discount_fallback).
 FALLBACK = (0.5, 1.0, 1.5)
 _MOST = 2**32 - 2  # positions and nodes are uint32

@@ -59,6 +59,76 @@ def score_documents(
 
 
 @njit(cache=True, nogil=True)
+def likeliest(trie: Any, ids: int, order: int, best: Array, best_p: Array) -> None:
+    """Find the likeliest last token of each context's own grams: best[node], with p best_p[node].
+
+    Grams are stored by their last token, contexts by theirs: on the way down from a last token, the context of each
+    gram is a child of the context of the gram above it.
+    """
+    path, context, at = np.zeros(order + 1, np.int64), np.zeros(order + 1, np.int64), np.zeros(order + 1, np.int64)
+    for last in range(ids):
+        depth, path[0] = 1, last
+        if order > 1:
+            at[1] = trie.children[last]
+        while depth > 0 and order > 1:
+            if at[depth] >= trie.children[path[depth - 1] + 1]:
+                depth -= 1
+                continue
+            node = at[depth]
+            at[depth] += 1
+            token = np.int64(trie.tokens[node])
+            if depth == 1:
+                above = token
+            else:
+                parent = context[depth - 1]
+                above = _child(trie.tokens, np.int64(trie.children[parent]), np.int64(trie.children[parent + 1]), token)
+            if above < 0:
+                continue
+            if trie.probs[node] > best_p[above]:
+                best_p[above], best[above] = trie.probs[node], last
+            if depth < order - 1:
+                path[depth], context[depth] = node, above
+                depth += 1
+                at[depth] = trie.children[node]
+
+
+@njit(cache=True, nogil=True)
+def hit_documents(
+    tokens: Array, offsets: Array, first: int, last: int, bos: int, order: int, trie: Any, top: int, best: Array,
+    best_p: Array, hits: Array,
+) -> None:  # fmt: skip
+    """Count the tokens of documents that were the likeliest ones; `top` is the likeliest of all ids.
+
+    Of a context's own grams and those of shorter ones, scaled by the back-offs, the largest p wins, the longer
+    context's where both are as large.
+    """
+    nodes, fresh = np.zeros(order + 1, np.int64), np.zeros(order + 1, np.int64)
+    for document in range(first, last):
+        start, stop = offsets[document], offsets[document + 1]
+        nodes[1], seen = bos, min(1, order - 1)
+        for at in range(start, stop):
+            guess, high, factor = np.int64(top), 0.0, 1.0
+            for k in range(seen, 0, -1):
+                if factor * best_p[nodes[k]] > high:
+                    guess, high = np.int64(best[nodes[k]]), factor * best_p[nodes[k]]
+                factor *= trie.backoffs[nodes[k]]
+            if factor * trie.probs[top] > high:
+                guess = np.int64(top)
+            hits[document] += guess == np.int64(tokens[at])
+            node, found = np.int64(tokens[at]), 1
+            fresh[1] = node
+            while found <= seen:
+                left = np.int64(tokens[at - found]) if at - found >= start else bos
+                lower = _child(trie.tokens, np.int64(trie.children[node]), np.int64(trie.children[node + 1]), left)
+                if lower < 0:
+                    break
+                node = lower
+                found += 1
+                fresh[found] = node
+            nodes, fresh, seen = fresh, nodes, min(found, order - 1)
+
+
+@njit(cache=True, nogil=True)
 def distribution(context: Array, order: int, trie: Any, out: Array) -> None:
     """Fill p of every id after `context` (the last tokens, the start mark among them where it is near enough).
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from corpuskit.lm.device import Lanes
-from corpuskit.lm.loss import token_nats
+from corpuskit.lm.loss import nats_and_hits
 
 if TYPE_CHECKING:
     from corpuskit.lm.network import Net
@@ -46,21 +46,25 @@ class Windows:
         return Windows(self.document[rows], self.start[rows], self.length[rows], self.skip[rows])
 
 
-def score(model: Net, device: torch.device, tokens: npt.NDArray[Any], offsets: _Ints) -> tuple[_Floats, _Floats]:
-    """Give the nats [n] of n documents and of their last tokens; sums in float64. An empty document has 0 nats."""
-    nats, nats_end = np.zeros(len(offsets) - 1), np.zeros(len(offsets) - 1)
+def score(model: Net, device: torch.device, tokens: npt.NDArray[Any], offsets: _Ints) -> tuple[_Floats, _Floats, _Ints]:
+    """Give of n documents the nats [n], those of their last tokens, and how many tokens were the likeliest ones.
+
+    Sums in float64. An empty document has 0 nats.
+    """
+    nats, nats_end, hits = np.zeros(len(offsets) - 1), np.zeros(len(offsets) - 1), np.zeros(len(offsets) - 1, np.int64)
     found = windows(np.asarray(offsets, np.int64), model.shape.block_tokens - 1)
     part_tokens = _PART_CPU if device.type == "cpu" else _PART_GPU
 
-    def one(part: Windows) -> tuple[Windows, _Floats]:
-        return part, _nats(model, device, tokens, offsets, part)
+    def one(part: Windows) -> tuple[Windows, _Floats, _Ints]:
+        return part, *_nats(model, device, tokens, offsets, part)
 
     with Lanes(device) as lanes:
-        for part, each in lanes.map(one, list(parts(found, part_tokens))):
+        for part, each, hit in lanes.map(one, list(parts(found, part_tokens))):
             np.add.at(nats, part.document, each.sum(axis=1))
+            np.add.at(hits, part.document, hit)
             last = np.flatnonzero(part.start + part.length == offsets[part.document + 1])
             nats_end[part.document[last]] = each[last, part.length[last] - 1]
-    return nats, nats_end
+    return nats, nats_end, hits
 
 
 def windows(offsets: _Ints, width: int) -> Windows:
@@ -97,8 +101,10 @@ def parts(found: Windows, part_tokens: int) -> Iterator[Windows]:
 
 
 @torch.no_grad()
-def _nats(model: Net, device: torch.device, tokens: npt.NDArray[Any], offsets: _Ints, part: Windows) -> _Floats:
-    """Give the nats [windows, longest] of what a part's windows count, and zero elsewhere.
+def _nats(
+    model: Net, device: torch.device, tokens: npt.NDArray[Any], offsets: _Ints, part: Windows
+) -> tuple[_Floats, _Ints]:
+    """Give the nats [windows, longest] of what a part's windows count, and zero elsewhere; and its hits [windows].
 
     Shorter windows are padded at their end, which no earlier position sees.
     """
@@ -110,6 +116,7 @@ def _nats(model: Net, device: torch.device, tokens: npt.NDArray[Any], offsets: _
     vectors = model(torch.from_numpy(before).to(device))
     counted = torch.from_numpy(counts).to(device)
     targets = torch.from_numpy(tokens[place[counts]].astype(np.int64)).to(device)
-    nats = np.zeros(counts.shape)
-    nats[counts] = token_nats(vectors[counted], model.embed_tokens.weight, targets).double().cpu().numpy()
-    return nats
+    nats, hits = np.zeros(counts.shape), np.zeros(counts.shape, np.int64)
+    found, hit = nats_and_hits(vectors[counted], model.embed_tokens.weight, targets)
+    nats[counts], hits[counts] = found.double().cpu().numpy(), hit.cpu().numpy()
+    return nats, hits.sum(axis=1)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from corpuskit.errors import CorpuskitError
 from corpuskit.lm import checkpoint, flops, network
-from corpuskit.lm.blocks import Blocks, order
+from corpuskit.lm.blocks import NO_TOKEN, Blocks, order
 from corpuskit.lm.device import Lanes, compiled
 from corpuskit.lm.loss import summed_nats, token_nats, type_of_scores
 from corpuskit.lm.optim import Optimizer
@@ -66,6 +66,11 @@ class Ears:
 
     status: Callable[[str], None] = lambda message: None
     row: Callable[[dict[str, Any], float], None] = lambda row, tokens_per_second: None
+
+
+def _predicted(ids: Tensor) -> int:
+    """Count the tokens of blocks [n, L] that are predicted: all but the first of each, and padding."""
+    return int((ids[:, 1:] != NO_TOKEN).sum())
 
 
 class Trainer:
@@ -157,14 +162,15 @@ class Trainer:
         blocks = self.recipe.batch_blocks
         start = self.progress.step * blocks
         rows = order(len(self.train), self.recipe.seed, start, start + blocks)
-        ids = self.ranks.share(torch.from_numpy(self.train.take(rows)))
+        whole = torch.from_numpy(self.train.take(rows))
+        ids = self.ranks.share(whole)
         low = type_of_scores(self.device, self.shape.vocab_size)
-        share = torch.tensor(1 / (blocks * (self.shape.block_tokens - 1)), device=self.device)
+        share = torch.tensor(1 / max(1, _predicted(whole)), device=self.device)
 
         def one(part: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
             part = part.to(self.device)
             with self._autocast():
-                nats = summed_nats(self._vectors(part), self.net.embed_tokens.weight, part[:, 1:].flatten(), low)
+                nats = summed_nats(*self._pairs(part), low)
             return nats.detach(), torch.autograd.grad(nats, self._weights, share)
 
         total = torch.zeros(1, dtype=torch.float64)
@@ -182,12 +188,17 @@ class Trainer:
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
 
-    def _vectors(self, part: Tensor) -> Tensor:
-        """Give the vectors [blocks x (time - 1), width] that predict all tokens of blocks but the first."""
-        inputs = part[:, :-1]
+    def _pairs(self, part: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give the vectors [n, width] at all places before a token, the embeddings, and the tokens; not of padding."""
+        inputs, targets = part[:, :-1], part[:, 1:].flatten()
+        padded = self.train.padding is not None or self.valid.padding is not None
+        if padded:
+            inputs = inputs.clamp_min(0)  # no place sees those after it
         mask = document_mask(inputs, self.shape.end_id) if self.recipe.document_mask else None
         vectors: Tensor = self._forward(inputs, mask).flatten(0, 1)
-        return vectors
+        if padded:
+            vectors, targets = vectors[targets != NO_TOKEN], targets[targets != NO_TOKEN]
+        return vectors, self.net.embed_tokens.weight, targets
 
     def _parts(self, ids: Tensor) -> list[Tensor]:
         """Cut blocks into parts of about equal size, of an even number where there are several: cores come in pairs."""
@@ -240,13 +251,13 @@ class Trainer:
         def one(part: Tensor) -> Tensor:
             part = part.to(self.device)
             with self._autocast():
-                nats = token_nats(self._vectors(part), self.net.embed_tokens.weight, part[:, 1:].flatten())
+                nats = token_nats(*self._pairs(part))
             return nats.cpu().double().sum()  # MPS has no float64
 
         total = torch.zeros(1, dtype=torch.float64)
         for nats in lanes.map(one, self._parts(self.ranks.share(ids))):
             total += nats
-        return float(self._over_all(total)) / (count * (self.shape.block_tokens - 1))
+        return float(self._over_all(total)) / max(1, _predicted(ids))
 
     def _save(self, path: Path) -> None:
         if self.ranks.rank:

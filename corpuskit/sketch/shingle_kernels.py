@@ -11,7 +11,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from corpuskit.sketch.minhash_kernels import lower, mix
-from corpuskit.sketch.shingles import DIGIT, REMOVED, SPACE, UNIT
+from corpuskit.sketch.shingles import DIGIT, GROWTH, REMOVED, SPACE, UNIT
 from corpuskit.text.characters import SPACE as _WHITE
 from corpuskit.text.unicode_kernels import code_point
 
@@ -44,7 +44,7 @@ def sketch(
     longest = 0
     for text in range(first, last):
         longest = max(longest, offsets[text + 1] - offsets[text])
-    scratch = np.empty(4 * longest + 64, np.uint8)
+    scratch = np.empty(GROWTH * longest + 64, np.uint8)
     units = np.empty(longest + 3, np.int64)
     found = np.empty(longest + 64, np.uint32)
     spare = np.empty(longest + 64, np.uint32)

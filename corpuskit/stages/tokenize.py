@@ -9,10 +9,11 @@ By default fastokens encodes, which gives the same ids many times faster; what i
 at the start, is left to `tokenizers`. In every shard, a document in about a thousand is encoded by both: where they
 differ the run fails and names the document.
 
-The tokenizer is one of `corpuskit train tokenizer` or anybody's: a folder with a `tokenizer.json`, or that file. The
-mark is `--eos-token`, else the `eos_token` of its tokenizer_config.json, else `<|endoftext|>`. Special tokens that a
-text spells out are encoded as the plain text that they are, so no document can end another. Files of the tokenizer
-travel with the tokens.
+The tokenizer is one of `corpuskit train tokenizer` or anybody's: a folder with a `tokenizer.json`, that file, or a name
+of the Hugging Face Hub (`gpt2`, `owner/name`, with `@revision`), which is fetched into the hub's cache. The mark is
+`--eos-token`, else the `eos_token` of its tokenizer_config.json, else `<|endoftext|>`. Special tokens that a text
+spells out are encoded as the plain text that they are, so no document can end another. Files of the tokenizer travel
+with the tokens.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Options:
 
 def encode(docs: Batches, tokenizer: Path, options: Options) -> Iterator[pa.RecordBatch]:
     """Encode every document: columns of `tokens_schema`, and marks."""
-    loaded = bpe.load(tokenizer, options.eos_token, fast=options.backend == "auto")
+    loaded = bpe.load_once(tokenizer, options.eos_token, fast=options.backend == "auto")
     seen = 0
     for batch in docs:
         texts, undecodable = decoded(batch.column("text"))
@@ -107,11 +108,19 @@ def attach(tokenizer: Path, options: Options, out: Path) -> None:
     bpe.copy(tokenizer, out, options.eos_token)
 
 
+def _of_hub(name: str) -> str:
+    from corpuskit.sources import hub_tokenizer
+
+    return hub_tokenizer.fetch(name)
+
+
+_TOKENIZER = "a tokenizer: of `train tokenizer`, a folder, a tokenizer.json, or a name of the Hugging Face Hub"
+
 STAGE = Stage(
     options=Options,
     inputs=(
         Input("docs", "documents: a dataset"),
-        Input("tokenizer", "a tokenizer: of `train tokenizer`, a folder, or a tokenizer.json", flag=True, raw=True),
+        Input("tokenizer", _TOKENIZER, flag=True, raw=True, fetch=_of_hub),
     ),
     steps=(
         Step(encode, {"tokens": Table(tokens_schema(bpe.MIN_VOCAB_SIZE), conserves="docs")}),

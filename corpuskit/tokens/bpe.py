@@ -1,11 +1,12 @@
-"""Byte-level BPE: learn a tokenizer, load anybody's, turn texts into flat arrays of ids and back."""
+"""Load anybody's tokenizer, turn texts into flat arrays of ids and back."""
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -25,17 +26,18 @@ END_OF_TEXT = "<|endoftext|>"
 MIN_VOCAB_SIZE = 257
 TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 
-# What `transformers` reads of a tokenizer; a model's weights beside them are not copied.
-_FILES = (TOKENIZER, CONFIG, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt")
-# A pair seen once teaches nothing.
-_MIN_PAIR_COUNT = 2
-# The trainer scans a word for every merge of a pair in it: one word of 1 MB of random letters took 392 s.
-_LONGEST_WORD_CHARS = 512
-_LONG_WORD = re.compile(r"([^\W\d_]{512}|\d{512}|(?:[^\w \t-\r]|_){512}|\s{512})")
+#: What `transformers` reads of a tokenizer; a model's weights beside them are not copied.
+FILES = (TOKENIZER, CONFIG, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt")
 # `tokenizers` needs about 110 bytes of memory for a byte of text in flight.
 _CHUNK_CHARS = 1 << 19
-# Where the GPT-2 pattern always ends a word, whatever comes before and after.
-_CUT = re.compile(r"(?<=\S)[ \n]")
+# Where patterns always end a word, whatever comes before and after: GPT-2's, and those of Llama 3 and its kind, which
+# take line feeds to the punctuation before them.
+_CUT_GPT2, _CUT_LLAMA3 = re.compile(r"(?<=\S)[ \n]"), re.compile(r"(?<=\S) ")
+#: The pattern of Llama 3; that of Qwen 2 has single digits.
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 # The fast encoder needs some ten bytes for a byte of text.
 _FAST_CHARS = 1 << 22
 _NO_LIMIT = int(1e30)  # what `transformers` writes for "no limit"
@@ -49,7 +51,7 @@ class TextTokenizer:
     vocab_size: int
     end_token: str
     end_id: int
-    cuttable: bool  # long texts may be cut at `_CUT` without a change of ids
+    cuttable: re.Pattern[str] | None  # where long texts may be cut without a change of ids
     fast: FastEncoder | None = None  # gives the same ids
 
     @property
@@ -63,39 +65,32 @@ class TextTokenizer:
         return token_type(self.vocab_size)
 
     def encode(
-        self, texts: Sequence[str], chunk_chars: int = _CHUNK_CHARS
+        self, texts: Sequence[str], chunk_chars: int | None = None
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
         """Give (ids, offsets): text i has ids[offsets[i]:offsets[i + 1]], without marks at its start or end.
 
         Special tokens that a text spells out are plain text. The ids are those of `tokenizers`, whatever
         `chunk_chars`, which bounds the memory.
         """
-        if self.fast is not None:
-            return self._fast(self.fast, texts)
         parts = [np.empty(0, self.dtype)]
         lengths = np.zeros(len(texts), np.int64)
-        for pieces, owners in self._chunks(texts, chunk_chars):
-            encodings = self.backend.encode_batch_fast(pieces, add_special_tokens=False)
-            counts = np.fromiter(map(len, encodings), np.int64, len(encodings))
-            ids = chain.from_iterable(encoding.ids for encoding in encodings)
-            parts.append(np.fromiter(ids, self.dtype, int(counts.sum())))
+        for pieces, owners in self._chunks(texts, chunk_chars or (_CHUNK_CHARS if self.fast is None else _FAST_CHARS)):
+            ids, counts = self._encoded(pieces)
+            parts.append(ids)
             np.add.at(lengths, owners, counts)
         offsets = np.zeros(len(texts) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         return np.concatenate(parts), offsets
 
-    def _fast(self, fast: FastEncoder, texts: Sequence[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-        parts, offsets, start = [np.empty(0, self.dtype)], [np.zeros(1, np.int64)], 0
-        while start < len(texts):
-            end, chars = start, 0
-            while end < len(texts) and (end == start or chars + len(texts[end]) <= _FAST_CHARS):
-                chars += len(texts[end])
-                end += 1
-            ids, ends = fast.encode(texts[start:end])
-            parts.append(ids.astype(self.dtype))
-            offsets.append(ends[1:] + offsets[-1][-1])
-            start = end
-        return np.concatenate(parts), np.concatenate(offsets)
+    def _encoded(self, pieces: list[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+        """Give the ids of some pieces, and how many each has."""
+        if self.fast is not None:
+            found, ends = self.fast.encode(pieces)
+            return found.astype(self.dtype), np.diff(ends)
+        encodings = self.backend.encode_batch_fast(pieces, add_special_tokens=False)
+        counts = np.fromiter(map(len, encodings), np.int64, len(encodings))
+        ids = chain.from_iterable(encoding.ids for encoding in encodings)
+        return np.fromiter(ids, self.dtype, int(counts.sum())), counts
 
     def differing(self, texts: Sequence[str]) -> int | None:
         """Give the first text whose ids are not those of `tokenizers`, None where all are the same."""
@@ -113,7 +108,7 @@ class TextTokenizer:
         owners: list[int] = []
         chars = 0
         for owner, text in enumerate(texts):
-            for piece in cut(text, chunk_chars) if self.cuttable else (text,):
+            for piece in cut(text, chunk_chars, self.cuttable) if self.cuttable else (text,):
                 if pieces and chars + len(piece) > chunk_chars:
                     yield pieces, owners
                     pieces, owners, chars = [], [], 0
@@ -124,37 +119,17 @@ class TextTokenizer:
             yield pieces, owners
 
 
-def learn(texts: Iterable[str], vocab_size: int) -> Any:
-    """Learn a byte-level BPE tokenizer with GPT-2's pattern; give the `tokenizers.Tokenizer`.
-
-    Ids: 0 is `<|endoftext|>`, then the 256 bytes, then the merges, at most `vocab_size` in all (fewer where no pair
-    occurs twice). Decoding gives back any text. Depends on the texts alone: not on their order, nor on threads.
-    Runs of more than 512 letters, digits or others count as several words. Sennrich et al. 2016; Radford et al. 2019.
-    """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        min_frequency=_MIN_PAIR_COUNT,
-        special_tokens=[END_OF_TEXT],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(chain.from_iterable(map(_without_long_words, texts)), trainer)
-    return tokenizer
-
-
-def save(tokenizer: Any, folder: Path) -> None:
+def save(tokenizer: Any, folder: Path, special_tokens: Sequence[str] = ()) -> None:
     """Write what `transformers.AutoTokenizer` loads: tokenizer.json and tokenizer_config.json.
 
     The mark begins, ends and pads a sequence: what comes before a document is the mark of the one before it. There
     is no token for the unknown, since every byte has one.
     """
     tokenizer.save(str(folder / TOKENIZER))
-    _write_json(folder / CONFIG, _config(END_OF_TEXT) | {"bos_token": END_OF_TEXT, "pad_token": END_OF_TEXT})
+    config = _config(END_OF_TEXT) | {"bos_token": END_OF_TEXT, "pad_token": END_OF_TEXT}
+    if special_tokens:
+        config["additional_special_tokens"] = list(special_tokens)
+    _write_json(folder / CONFIG, config)
 
 
 def load(path: Path, end_token: str | None = None, *, fast: bool = False) -> TextTokenizer:
@@ -183,7 +158,21 @@ def load(path: Path, end_token: str | None = None, *, fast: bool = False) -> Tex
     backend.encode_special_tokens = True  # that is: as the plain text that they are
     vocab_size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
     encoder = open_fast(backend) if fast else None
-    return TextTokenizer(backend, vocab_size, end, end_id, _is_cuttable(backend), encoder)
+    return TextTokenizer(backend, vocab_size, end, end_id, _cuttable(backend), encoder)
+
+
+def load_once(path: Path, end_token: str | None = None, *, fast: bool = False) -> TextTokenizer:
+    """Do as `load`, but once in a process for the same files: it takes as long as encoding 20 MB."""
+    files = tuple(
+        (file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else None
+        for file in (_tokenizer_file(path), path / CONFIG)
+    )
+    return _kept(path, end_token, fast, files)
+
+
+@functools.lru_cache(maxsize=2)
+def _kept(path: Path, end_token: str | None, fast: bool, files: Any) -> TextTokenizer:
+    return load(path, end_token, fast=fast)
 
 
 def copy(path: Path, out: Path, end_token: str | None = None) -> None:
@@ -192,40 +181,27 @@ def copy(path: Path, out: Path, end_token: str | None = None) -> None:
     if path.is_file():
         shutil.copyfile(path, out / TOKENIZER)
     else:
-        for name in _FILES:
+        for name in FILES:
             if (path / name).is_file():
                 shutil.copyfile(path / name, out / name)
     if _configured_end(out) != end:
         _write_json(out / CONFIG, _config(end) | _read_config(out) | {"eos_token": end})
 
 
-def cut(text: str, chunk_chars: int) -> Iterator[str]:
-    """Cut a text into pieces of about `chunk_chars` characters where GPT-2's pattern ends a word in any case.
+def cut(text: str, chunk_chars: int, where: re.Pattern[str] = _CUT_GPT2) -> Iterator[str]:
+    """Cut a text into pieces of about `chunk_chars` characters where a pattern ends a word in any case.
 
-    That is before a space or a line feed that follows what is no white space: no word goes over it, and the pattern
-    never looks further ahead than over white space.
+    That is before a space (for GPT-2 a line feed too) that follows what is no white space: no word goes over it, and
+    patterns never look further ahead than over white space.
     """
     start = 0
     while len(text) - start > chunk_chars:
-        found = _CUT.search(text, start + chunk_chars)
+        found = where.search(text, start + chunk_chars)
         if found is None:
             break
         yield text[start : found.start()]
         start = found.start()
     yield text[start:] if start else text
-
-
-def _without_long_words(text: str) -> list[str]:
-    return list(filter(None, _LONG_WORD.split(text))) if _has_long_run(text) else [text]
-
-
-def _has_long_run(text: str) -> bool:
-    """Tell in one fast pass whether `_LONG_WORD` might match: a long run with or without white space."""
-    data = np.frombuffer(text.encode(), np.uint8)
-    space = (data == 32) | ((data >= 9) & (data <= 13))
-    changes = np.flatnonzero(space[1:] != space[:-1]) + 1
-    runs = np.diff(changes, prepend=0, append=len(space))
-    return bool(runs.max() >= _LONGEST_WORD_CHARS)
 
 
 def _tokenizer_file(path: Path) -> Path:
@@ -272,16 +248,22 @@ def _config(end: str) -> dict[str, Any]:
     }
 
 
-def _is_cuttable(backend: Any) -> bool:
-    """Tell whether words are GPT-2's and nothing else looks at the text, so that `cut` changes no id."""
-    pattern = backend.pre_tokenizer
-    return (
-        backend.normalizer is None
-        and type(pattern).__name__ == "ByteLevel"
-        and pattern.use_regex
-        and not pattern.add_prefix_space
-        and all(token.special for token in backend.get_added_tokens_decoder().values())
-    )
+def _cuttable(backend: Any) -> re.Pattern[str] | None:
+    """Tell where texts may be cut: where the pattern is a known one and nothing else looks at the text."""
+    pattern = json.loads(backend.to_str())["pre_tokenizer"] or {}
+    others = any(not token.special for token in backend.get_added_tokens_decoder().values())
+    if backend.normalizer is not None or others:
+        return None
+    if pattern.get("type") == "ByteLevel":
+        return _CUT_GPT2 if pattern["use_regex"] and not pattern["add_prefix_space"] else None
+    parts = pattern.get("pretokenizers", ())
+    if [part["type"] for part in parts] != ["Split", "ByteLevel"]:
+        return None
+    split, as_bytes = parts
+    known = split["pattern"].get("Regex") in (LLAMA3, LLAMA3.replace("{1,3}", ""))
+    plain = split["behavior"] == "Isolated" and not split["invert"]
+    whole = not as_bytes["use_regex"] and not as_bytes["add_prefix_space"]
+    return _CUT_LLAMA3 if known and plain and whole else None
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -29,7 +29,7 @@ ORDER, VOCAB = 5, 32768
 
 def make_ids(tokens: int, cache: Path) -> Path:
     """Give a file of about so many ids; documents end with id 0."""
-    from corpuskit.tokens import bpe
+    from corpuskit.tokens import bpe, learning
 
     file = cache / f"ids-{tokens}.npy"
     if file.exists():
@@ -41,7 +41,7 @@ def make_ids(tokens: int, cache: Path) -> Path:
         if size > 4.5 * tokens:
             break
     rng = np.random.default_rng(0)
-    own = bpe.learn([texts[at] for at in rng.permutation(len(texts))[: len(texts) // 6]], VOCAB)
+    own = learning.learn([texts[at] for at in rng.permutation(len(texts))[: len(texts) // 6]], VOCAB)
     (cache / "tokenizer").mkdir(exist_ok=True)
     bpe.save(own, cache / "tokenizer")
     ready = bpe.load(cache / "tokenizer")

@@ -6,7 +6,8 @@ or not: one sentence a line, words by white space.
 
 A document is one sentence to the model: it is preceded by `<s>`, and its end mark is predicted like a token. Blocks
 are read as one stream that is cut where documents begin; a document whose end did not fit the last block has no end
-mark, and none is made up for it.
+mark, and none is made up for it. Of blocks of `--pack best-fit` padding is left out, and a document that was cut is
+several sentences.
 
 The vocabulary of a tokenizer is closed: an id that training never saw shares the smallest probability evenly with all
 others such (lmplz --vocab_pad), so the probabilities of all ids sum to one. For words it is open, as in lmplz: all
@@ -27,6 +28,7 @@ import pyarrow as pa
 
 from corpuskit.errors import BadData, UsageError
 from corpuskit.options import option
+from corpuskit.schema import PADDING
 from corpuskit.stage import Files, Input, Stage, Step, Whole, status, warn
 
 
@@ -127,7 +129,7 @@ def _read_words(path: Path, options: Options) -> Text:
 
 
 def _read_tokens(table: pa.Table, tokenizer: Path | None, options: Options, artifact: str) -> Text:
-    from corpuskit.tokens import bpe
+    from corpuskit.tokens import bpe, sequences
     from corpuskit.tokens.columns import flatten
 
     if options.input != "tokens":
@@ -141,7 +143,9 @@ def _read_tokens(table: pa.Table, tokenizer: Path | None, options: Options, arti
     else:
         known = bpe.load(tokenizer)
         end_id, vocab_size = known.end_id, known.vocab_size
-    if "document_starts" in table.column_names:
+    if PADDING in table.column_names:
+        tokens, offsets = sequences.joined(table.to_batches())
+    elif "document_starts" in table.column_names:
         offsets = _cut_at(table.column("document_starts"), offsets)
     elif blocks:
         offsets = _cut_after(tokens, end_id)

@@ -1,12 +1,15 @@
-"""Learn a byte-level BPE tokenizer from documents.
+"""Learn a tokenizer from documents: byte-level BPE, Unigram or WordPiece.
 
-Text is split by GPT-2's pattern into words of bytes, and the pairs of tokens that are most frequent within words are
-merged until the vocabulary has its size (Sennrich et al. 2016, Radford et al. 2019). Any text comes back unchanged
-from its ids. Id 0 is `<|endoftext|>`, the mark that ends a document; a text that spells it out does not get this id.
+`bpe` merges the pairs of tokens that are most frequent within words of bytes until the vocabulary has its size
+(Sennrich et al. 2016, Radford et al. 2019); `unigram` keeps the pieces with which text is likeliest (Kudo 2018; needs
+sentencepiece, an extra), `wordpiece` merges as BPE does and encodes by the longest match. Words end by the pattern of
+GPT-2 or of Llama 3 (numbers in groups of three digits). Any text comes back unchanged from its ids.
 
-It learns from a sample of `sample_bytes`: the documents whose ids hash lowest, the last one cut. So the sample does
-not depend on the order of documents, and memory stays bounded. Write `tokenizer.json` and `tokenizer_config.json`,
-which `transformers.AutoTokenizer.from_pretrained` loads, and `report.json`.
+Id 0 is `<|endoftext|>`, the mark that ends a document, then come --special-token; a text that spells one out does not
+get its id. It learns from a sample of `sample_bytes`: the documents whose ids hash lowest, the last one cut. So the
+sample does not depend on the order of documents, and memory stays bounded. Write `tokenizer.json` and
+`tokenizer_config.json`, which `transformers.AutoTokenizer.from_pretrained` loads, and `report.json`: bytes a token by
+language, the entries that the sample never needs, the longest ones.
 """
 
 from __future__ import annotations
@@ -20,12 +23,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpuskit.errors import UsageError
 from corpuskit.options import option
 from corpuskit.stage import Files, Input, Stage, Step, Whole, status
 from corpuskit.text.unicode import decoded
-from corpuskit.tokens import bpe, packing
+from corpuskit.tokens import bpe, learning, measure, packing
 
-# Enough of the sample to tell the bytes of a token to three digits; all of it would take longer than to learn.
+# Where `tokenizers` encodes: enough to tell the bytes of a token to three digits; all would take longer than to learn.
 _MEASURED_BYTES = 4_000_000
 
 
@@ -33,43 +37,65 @@ _MEASURED_BYTES = 4_000_000
 class Options:
     """How large, and from what."""
 
-    vocab_size: int = option(32768, "Entries: the mark, 256 bytes, and merges.", min=bpe.MIN_VOCAB_SIZE)
+    vocab_size: int = option(32768, "Entries: the mark, the bytes, and what is learnt.", min=bpe.MIN_VOCAB_SIZE)
+    model: str = option("bpe", "What learns.", choices=learning.MODELS)
+    pattern: str = option("gpt2", "Whose pattern ends words.", choices=learning.PATTERNS)
+    special_token: tuple[str, ...] = option((), "A token with an id of its own, such as <|user|>; may be given again.")
     sample_bytes: int = option(64_000_000, "How much text to learn from, in bytes of UTF-8.", min=1)
     seed: int = option(0, "Which sample.", min=0, max=2**63 - 1)
 
 
 def train(docs: Whole, options: Options, out: Path) -> None:
     """Learn from a sample of the documents and leave a tokenizer in `out`."""
-    texts = sample(docs, options.sample_bytes, options.seed)
+    _check(options)
+    texts, languages = sample(docs, options.sample_bytes, options.seed)
     sample_bytes = sum(len(text.encode()) for text in texts)
     status(f"learning {options.vocab_size:,} entries from {sample_bytes / 1e6:.1f} MB")
-    bpe.save(bpe.learn(texts, options.vocab_size), out)
-    tokenizer = bpe.load(out)
-    measured = _first_bytes(texts, _MEASURED_BYTES)
-    measured_bytes = sum(len(text.encode()) for text in measured)
-    tokens = len(tokenizer.encode(measured)[0])
+    learnt = learning.learn(texts, options.vocab_size, options.model, options.pattern, options.special_token)
+    bpe.save(learnt, out, options.special_token)
+    tokenizer = bpe.load(out, fast=True)
+    measured = _first_bytes(texts, _MEASURED_BYTES if tokenizer.fast is None else options.sample_bytes)
     report = {
-        "entries": tokenizer.vocab_size,
+        "model": options.model,
+        "pattern": options.pattern,
+        "special_tokens": [bpe.END_OF_TEXT, *options.special_token],
         "documents": docs.num_rows,
         "sample_documents": len(texts),
         "sample_bytes": sample_bytes,
-        "measured_bytes": measured_bytes,
-        "measured_tokens": tokens,
-        "bytes_per_token": round(measured_bytes / tokens, 4) if tokens else None,
+        **measure.measure(tokenizer, measured, languages[: len(measured)]),
     }
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    (out / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def sample(docs: pa.Table, sample_bytes: int, seed: int) -> list[str]:
+def _check(options: Options) -> None:
+    specials = [bpe.END_OF_TEXT, *options.special_token]
+    for name in specials[1:]:
+        if not name.strip() or specials.count(name) > 1:
+            problem = f"--special-token {name!r}: expected words that differ from each other and from {bpe.END_OF_TEXT}"
+            raise UsageError("train tokenizer", problem, "leave it out")
+    least = learning.ALPHABET[options.model] + len(specials)
+    if options.vocab_size < least:
+        raise UsageError(
+            "train tokenizer",
+            f"--vocab-size {options.vocab_size}: expected at least {least} for the bytes and marks of {options.model}",
+            "make it larger",
+        )
+
+
+def sample(docs: pa.Table, sample_bytes: int, seed: int) -> tuple[list[str], list[str]]:
     """Choose documents by the hash of their ids, lowest first, until `sample_bytes`; the last one is cut to fit.
 
-    The order of rows and their chunks do not matter. Holds little more than the sample.
+    Gives their texts and languages ("" where nothing tells). The order of rows and their chunks do not matter. Holds
+    little more than the sample.
     """
-    batches = docs.select(["id", "text"]).to_batches()
+    batches = docs.select([name for name in ("id", "text", "language") if name in docs.column_names]).to_batches()
     hashes, where, rows = _choose(batches, sample_bytes, seed)
     text_at = _texts(batches, where, rows)
-    order = packing.order(hashes, lambda at: (batches[where[at]].column("id")[rows[at]].as_py(), text_at[at]))
-    return _first_bytes([text_at[at] for at in order.tolist()], sample_bytes)
+    order = packing.order(hashes, lambda at: (batches[where[at]].column("id")[rows[at]].as_py(), text_at[at])).tolist()
+    texts = _first_bytes([text_at[at] for at in order], sample_bytes)
+    told = "language" in docs.column_names
+    languages = [batches[where[at]].column("language")[rows[at]].as_py() if told else None for at in order]
+    return texts, [language or "" for language in languages[: len(texts)]]
 
 
 def _choose(
@@ -125,4 +151,6 @@ STAGE = Stage(
     options=Options,
     inputs=(Input("docs", "documents: a dataset"),),
     steps=(Step(train, {"tokenizer": Files()}),),
+    version=2,
+    some_extra="unigram",
 )

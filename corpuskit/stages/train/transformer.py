@@ -89,7 +89,7 @@ def train(
     from corpuskit.lm.recipe import recipe_of, shape_of
     from corpuskit.lm.trainer import Ears, Trainer
 
-    blocks, held_out = Blocks(train.column("input_ids")), Blocks(valid.column("input_ids"))
+    blocks, held_out = Blocks.of(train), Blocks.of(valid)
     vocab_size, end_id = _vocabulary(tokenizer, blocks, held_out, train)
     shape = shape_of(options.size, vocab_size, blocks.length, end_id, options.seed, options.arch)
     recipe = replace(
