@@ -313,9 +313,10 @@ def test_status_and_rows_tell_tokens_a_second_and_the_log_does_not(tmp_path: Pat
     assert not [name for name in stage.LOG.names if "second" in name]
 
 
-def test_json_prints_each_row_with_its_tokens_a_second(chain: dict[str, Path], tmp_path: Path, corpuskit: Any) -> None:
-    words = _command(chain, tmp_path / "model", "--steps", 3, "--batch-tokens", 128, "--json")[3:]
-    *rows, last = [json.loads(line) for line in corpuskit(*words).out.splitlines()]
+def test_json_prints_each_row_with_its_tokens_a_second(chain: dict[str, Path], tmp_path: Path) -> None:
+    command = _command(chain, tmp_path / "model", "--steps", 3, "--batch-tokens", 128, "--json")
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    *rows, last = [json.loads(line) for line in printed.splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert all(row["event"] == "train" and row["tokens_per_second"] > 0 for row in rows)
     assert last["state"] == "ran"
