@@ -68,14 +68,21 @@ class Rebatcher:
 
 
 def fresh(pieces: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Join batches of one schema into a new one that shares no buffer with them."""
+    """Join batches of one schema into a new one that shares no buffer with them, but for one row's list of numbers."""
     schema = pieces[0].schema
-    columns = [
-        # The empty piece forces a copy where there is one piece only.
-        pa.concat_arrays([*[piece.column(at) for piece in pieces], pieces[0].column(at).slice(0, 0)])
-        for at in range(len(schema))
-    ]
+    columns = [_joined([piece.column(at) for piece in pieces]) for at in range(len(schema))]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _joined(arrays: list[pa.Array]) -> pa.Array:
+    first = arrays[0]
+    if len(arrays) == len(first) == 1 and pa.types.is_list(first.type) and not first.null_count:
+        # One long row: its values have no bits that could differ, and may be too many to have twice.
+        values = first.flatten()
+        if not values.null_count and pa.types.is_integer(values.type):
+            return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values, type=first.type)
+    # The empty piece forces a copy where there is one piece only.
+    return pa.concat_arrays([*arrays, first.slice(0, 0)])
 
 
 def row_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:

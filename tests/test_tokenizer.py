@@ -20,7 +20,7 @@ from corpuskit.options import build
 from corpuskit.schema import DOCS, rows_to_batch
 from corpuskit.stages import tokenize
 from corpuskit.stages.train import tokenizer as stage
-from corpuskit.tokens import bpe, learning
+from corpuskit.tokens import bpe, learning, pieces
 from tests.data import shared
 
 TEXTS = [
@@ -300,6 +300,40 @@ def test_cutting_long_texts_changes_no_id(trained: bpe.TextTokenizer, text: str,
     whole = trained.backend.encode(text, add_special_tokens=False).ids
     ids, _ = trained.encode([text], chunk_chars)
     assert ids.tolist() == whole
+    ids, _ = trained.encode([memoryview(text.encode())], chunk_chars)
+    assert ids.tolist() == whole
+
+
+@given(st.lists(st.text(alphabet="ab 1.\n\u3000漢🙂", max_size=40), max_size=6), st.integers(1, 9))
+@settings(deadline=None)
+def test_long_texts_of_a_column_stay_bytes_and_give_the_same(
+    trained: bpe.TextTokenizer, texts: list[str], window: int
+) -> None:
+    column = pa.array(["", *texts, None])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "LONG_BYTES", 12)
+        patch.setattr(pieces, "_WINDOW", window)
+        patch.setattr(bpe, "_FAST_CHARS", 5)
+        patch.setattr(bpe, "_CHUNK_CHARS", 5)
+        patch.setattr(pieces, "_FIRST_IDS", 1)
+        found, undecodable = pieces.texts_of(column.slice(1))
+        kinds = [isinstance(text, memoryview) for text in found]
+        ids, offsets, _ = trained.encode_documents(found)
+        assert trained.differing(found) is None
+    assert not undecodable
+    assert kinds == [len(text.encode()) > 12 for text in texts] + [False]
+    rows = [ids[start:end].tolist() for start, end in pairwise(offsets)]
+    plain = [trained.backend.encode(text, add_special_tokens=False).ids for text in [*texts, ""]]
+    assert rows == [[*each, trained.end_id] for each in plain]
+
+
+def test_a_long_text_that_is_no_utf8_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "LONG_BYTES", 8)
+    raw = pa.array([b"a", b"long enough \xff", b"\xff", b"long but right"], pa.binary())
+    column = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+    texts, undecodable = pieces.texts_of(column)
+    assert undecodable == [1, 2]
+    assert [len(text) for text in texts] == [1, 0, 1, 14]
 
 
 @given(st.lists(st.text(max_size=30), max_size=12), st.integers(1, 60))

@@ -6,7 +6,7 @@ import functools
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,9 @@ import pyarrow as pa
 
 from corpuskit.errors import NoInput, UsageError
 from corpuskit.schema import token_type
+from corpuskit.tokens import pieces
 from corpuskit.tokens.fast import FastEncoder, agrees, open_fast
+from corpuskit.tokens.pieces import Grown, Text, cut, grouped
 
 #: The end-of-document mark of the tokenizers that this package makes; its id is 0.
 END_OF_TEXT = "<|endoftext|>"
@@ -30,9 +32,6 @@ TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 FILES = (TOKENIZER, CONFIG, "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt")
 # `tokenizers` needs about 110 bytes of memory for a byte of text in flight.
 _CHUNK_CHARS = 1 << 19
-# Where patterns always end a word, whatever comes before and after: GPT-2's, and those of Llama 3 and its kind, which
-# take line feeds to the punctuation before them.
-_CUT_GPT2, _CUT_LLAMA3 = re.compile(r"(?<=\S)[ \n]"), re.compile(r"(?<=\S) ")
 #: The pattern of Llama 3; that of Qwen 2 has single digits.
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -65,58 +64,72 @@ class TextTokenizer:
         return token_type(self.vocab_size)
 
     def encode(
-        self, texts: Sequence[str], chunk_chars: int | None = None
+        self, texts: Sequence[Text], chunk_chars: int | None = None
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
         """Give (ids, offsets): text i has ids[offsets[i]:offsets[i + 1]], without marks at its start or end.
 
         Special tokens that a text spells out are plain text. The ids are those of `tokenizers`, whatever
         `chunk_chars`, which bounds the memory.
         """
-        parts = [np.empty(0, self.dtype)]
-        lengths = np.zeros(len(texts), np.int64)
-        for pieces, owners in self._chunks(texts, chunk_chars or (_CHUNK_CHARS if self.fast is None else _FAST_CHARS)):
-            ids, counts = self._encoded(pieces)
-            parts.append(ids)
+        return self._gather(texts, chunk_chars, mark=False)[:2]
+
+    def encode_documents(self, texts: Sequence[Text]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], list[int]]:
+        """Do as `encode`, with the end mark after every text; also give the texts that have it among their own ids."""
+        return self._gather(texts, None, mark=True)
+
+    def _gather(
+        self, texts: Sequence[Text], chunk_chars: int | None, *, mark: bool
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], list[int]]:
+        gathered = Grown(self.dtype)
+        lengths = np.full(len(texts), int(mark), np.int64)
+        marked: set[int] = set()
+        end_mark = np.array([self.end_id], self.dtype)
+        last = 0
+        chunk_chars = chunk_chars or (_CHUNK_CHARS if self.fast is None else _FAST_CHARS)
+        for some, owners_list in grouped(texts, chunk_chars, self.cuttable):
+            ids, counts = self._encoded(some)
+            owners = np.array(owners_list)
             np.add.at(lengths, owners, counts)
+            if mark:
+                ends = np.cumsum(counts)
+                marked.update(owners[np.searchsorted(ends, np.flatnonzero(ids == self.end_id), "right")].tolist())
+                # A text is seen to end where a piece of the next one begins.
+                begins = np.diff(owners, prepend=last) > 0
+                ids = np.insert(ids, (ends - counts)[begins], self.end_id)
+                last = owners_list[-1]
+            gathered.append(ids)
+        if mark and len(texts):
+            gathered.append(end_mark)
         offsets = np.zeros(len(texts) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        return np.concatenate(parts), offsets
+        return gathered.taken(), offsets, sorted(marked)
 
-    def _encoded(self, pieces: list[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-        """Give the ids of some pieces, and how many each has."""
+    def _encoded(self, texts: list[str]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+        """Give the ids of some texts, and how many each has."""
         if self.fast is not None:
-            found, ends = self.fast.encode(pieces)
+            found, ends = self.fast.encode(texts)
             return found.astype(self.dtype), np.diff(ends)
-        encodings = self.backend.encode_batch_fast(pieces, add_special_tokens=False)
+        encodings = self.backend.encode_batch_fast(texts, add_special_tokens=False)
         counts = np.fromiter(map(len, encodings), np.int64, len(encodings))
         ids = chain.from_iterable(encoding.ids for encoding in encodings)
         return np.fromiter(ids, self.dtype, int(counts.sum())), counts
 
-    def differing(self, texts: Sequence[str]) -> int | None:
-        """Give the first text whose ids are not those of `tokenizers`, None where all are the same."""
-        if self.fast is None or agrees(self.fast, self.backend, texts):
+    def differing(self, texts: Sequence[Text]) -> int | None:
+        """Give the first text whose ids are not those of `tokenizers`, None where all are the same.
+
+        Of a long text only its first half million characters are looked at; of one that cannot be cut, nothing.
+        """
+        if self.fast is None:
             return None
-        return next((at for at, text in enumerate(texts) if not agrees(self.fast, self.backend, [text])), 0)
+        short = [text if self.cuttable or len(text) <= pieces.LONG_BYTES else "" for text in texts]
+        firsts = [next(cut(text, _CHUNK_CHARS, self.cuttable)) for text in short]
+        if agrees(self.fast, self.backend, firsts):
+            return None
+        return next((at for at, text in enumerate(firsts) if not agrees(self.fast, self.backend, [text])), 0)
 
     def decode(self, ids: npt.NDArray[Any] | Sequence[int]) -> str:
         """Give the text of ids; special tokens, the end mark among them, are left out."""
         return str(self.backend.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
-
-    def _chunks(self, texts: Sequence[str], chunk_chars: int) -> Iterator[tuple[list[str], list[int]]]:
-        """Group texts, long ones in pieces, into lists of about `chunk_chars` characters."""
-        pieces: list[str] = []
-        owners: list[int] = []
-        chars = 0
-        for owner, text in enumerate(texts):
-            for piece in cut(text, chunk_chars, self.cuttable) if self.cuttable else (text,):
-                if pieces and chars + len(piece) > chunk_chars:
-                    yield pieces, owners
-                    pieces, owners, chars = [], [], 0
-                pieces.append(piece)
-                owners.append(owner)
-                chars += len(piece)
-        if pieces:
-            yield pieces, owners
 
 
 def save(tokenizer: Any, folder: Path, special_tokens: Sequence[str] = ()) -> None:
@@ -188,22 +201,6 @@ def copy(path: Path, out: Path, end_token: str | None = None) -> None:
         _write_json(out / CONFIG, _config(end) | _read_config(out) | {"eos_token": end})
 
 
-def cut(text: str, chunk_chars: int, where: re.Pattern[str] = _CUT_GPT2) -> Iterator[str]:
-    """Cut a text into pieces of about `chunk_chars` characters where a pattern ends a word in any case.
-
-    That is before a space (for GPT-2 a line feed too) that follows what is no white space: no word goes over it, and
-    patterns never look further ahead than over white space.
-    """
-    start = 0
-    while len(text) - start > chunk_chars:
-        found = where.search(text, start + chunk_chars)
-        if found is None:
-            break
-        yield text[start : found.start()]
-        start = found.start()
-    yield text[start:] if start else text
-
-
 def _tokenizer_file(path: Path) -> Path:
     file = path / TOKENIZER if path.is_dir() else path
     if not file.is_file():
@@ -255,7 +252,7 @@ def _cuttable(backend: Any) -> re.Pattern[str] | None:
     if backend.normalizer is not None or others:
         return None
     if pattern.get("type") == "ByteLevel":
-        return _CUT_GPT2 if pattern["use_regex"] and not pattern["add_prefix_space"] else None
+        return pieces.GPT2 if pattern["use_regex"] and not pattern["add_prefix_space"] else None
     parts = pattern.get("pretokenizers", ())
     if [part["type"] for part in parts] != ["Split", "ByteLevel"]:
         return None
@@ -263,7 +260,7 @@ def _cuttable(backend: Any) -> re.Pattern[str] | None:
     known = split["pattern"].get("Regex") in (LLAMA3, LLAMA3.replace("{1,3}", ""))
     plain = split["behavior"] == "Isolated" and not split["invert"]
     whole = not as_bytes["use_regex"] and not as_bytes["add_prefix_space"]
-    return _CUT_LLAMA3 if known and plain and whole else None
+    return pieces.LLAMA3 if known and plain and whole else None
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -13,8 +13,8 @@ those of `tokenizers`, for all of the text and for 60,000 made-up strings. Takes
 on one core and with two on two, on --megabytes of documents in 16 shards; `tokenizers`' encode_batch_fast and
 encode_batch encode 20 MB of them, on one core and on two, batches of 1,000, nothing read or written, the ids taken out
 of the Encodings, which are let go of; datatrove's DocumentTokenizer reads JSON Lines of the same 20 MB. Every round all
-take their turn. Also the stage's largest resident set (anonymous pages, all processes together), and that of a run on
-one document of 64 M characters.
+take their turn. Also the stage's largest resident set (anonymous pages, all processes together), and that of runs on one
+document of 200 MB each: real text, and noise that gives most ids.
 """
 
 from __future__ import annotations
@@ -331,9 +331,14 @@ def speed(folder: Path, asked: argparse.Namespace) -> None:
         ratios = [left / right for left, right in zip(ours, theirs, strict=True)]
         span = f"{min(ratios):.1f} to {max(ratios):.1f}"
         print(f"on {cores}: {statistics.median(ratios):.1f} times encode_batch_fast in the same round ({span})")
-    write_docs(folder / "long", [("".join(some) * 9)[: 64 << 20]], 1)
-    seconds, largest = stage(folder / "long", folder / "out", own, 1)
-    print(f"one document of 64 M characters: {seconds:.1f} s, {largest:,.0f} MB of memory")
+    noise = random.Random(1)
+    noisy = "".join(chr(noise.randrange(33, 0x3000)) if noise.random() < 0.9 else " " for _ in range(1_000_000))
+    for kind, unit in {"real text": "".join(some), "noise of all scripts to U+3000": noisy}.items():
+        size = len(unit.encode())
+        write_docs(folder / "long", [unit * (200_000_000 // size)], 1)
+        seconds, largest = stage(folder / "long", folder / "out", own, 1)
+        megabytes = size * (200_000_000 // size) / 1e6
+        print(f"one document of {megabytes:.0f} MB, {kind}: {seconds:.1f} s, {largest:,.0f} MB of memory")
 
 
 def main() -> None:
