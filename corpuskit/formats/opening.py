@@ -11,7 +11,6 @@ next one, so what comes out of it depends on its own bytes alone: a file read in
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import io
 import itertools
@@ -25,12 +24,13 @@ from typing import Any, BinaryIO, cast
 
 from isal import isal_zlib
 
+from corpuskit.formats.bz2_blocks import decompressed
 from corpuskit.formats.bz2_regions import CHUNK_BYTES, Bz2Regions
 from corpuskit.formats.threads import in_order
 from corpuskit.text.threads import thread_count
 
 #: A second thread decompresses these, which takes longer than what is done with the bytes, but not for a mere look.
-_SLOW, _PIECES_BEFORE_AHEAD = ("bz2", "xz"), 4
+_SLOW, _PIECES_BEFORE_AHEAD = ("xz",), 4
 _PIECE_BYTES = 1 << 20  # the most that one step decompresses (zstd has no such bound: see _Zstd)
 _XZ_MEMORY_BYTES = 1 << 29
 
@@ -142,7 +142,6 @@ class ByteStream:
         self._held, self._at = b"", 0
         self._broken = False
         self._taken = 0
-        self._ahead: Generator[bytes | _Stop, None, None] | None = None
         self._pieces: Iterator[bytes | _Stop]
         if self.compression is None:
             self._pieces = self._plain()
@@ -186,8 +185,8 @@ class ByteStream:
 
     def close(self) -> None:
         """Close the file."""
-        if self._ahead is not None:
-            self._ahead.close()
+        if isinstance(self._pieces, Generator):
+            self._pieces.close()
         self._raw.close()
 
     def __enter__(self) -> ByteStream:
@@ -201,7 +200,7 @@ class ByteStream:
     def _next(self) -> bytes:
         """Give the next non-empty piece; b"" at the end and at a break."""
         if self._taken == _PIECES_BEFORE_AHEAD and self.compression in _SLOW and thread_count() > 1:
-            self._pieces = self._ahead = _ahead_of(self._pieces)
+            self._pieces = _ahead_of(self._pieces)
         self._taken += 1
         for piece in self._pieces:
             if isinstance(piece, _Stop):
@@ -246,38 +245,16 @@ class ByteStream:
                 return
             member = _MEMBERS[compression]()
 
-    def _bz2_streams(self) -> Iterator[bytes | _Stop]:
-        """Decompress stream after stream."""
-        regions = Bz2Regions(self._raw, self._head, self._base)
-        while True:
-            problem = yield from self._bz2_region(regions)
-            start, more = regions.start, regions.advance()
-            if problem:
-                yield _Stop(problem, (start, regions.offset), goes_on=more)
-            if not more:
-                return
-
-    def _bz2_region(self, regions: Bz2Regions) -> Generator[bytes, None, str | None]:
-        """Decompress one stream, and those without data behind it; returns what is wrong with it."""
-        data = regions.piece()
-        while True:
-            member = bz2.BZ2Decompressor()
-            while not member.eof:
-                if member.needs_input and not data and not (data := regions.piece()):
-                    return "corrupt" if regions.more or self._part else "truncated"
-                try:
-                    piece = member.decompress(data, _PIECE_BYTES)
-                except (OSError, ValueError, EOFError):
-                    return "corrupt"
-                data = b""
-                yield piece
-            data = member.unused_data.lstrip(b"\0")
-            while len(data) < _LONGEST_MAGIC and (more := regions.piece()):
-                data = (data + more).lstrip(b"\0")
-            if not data:
-                return None
-            if not data.startswith(_MAGIC["bz2"]):
-                return "trailing_garbage"
+    def _bz2_streams(self) -> Generator[bytes | _Stop, None, None]:
+        """Decompress stream after stream, each by its blocks."""
+        made = decompressed(Bz2Regions(self._raw, self._head, self._base), part=self._part)
+        with contextlib.closing(made):
+            for piece in made:
+                if isinstance(piece, bytes):
+                    yield piece
+                else:
+                    problem, region = piece
+                    yield _Stop(problem, (region.start, region.end), goes_on=region.more)
 
     def _behind_padding(self, data: bytes) -> bytes:
         """Skip zero bytes, which tapes and xz leave between members; give what follows, enough of it to be told."""

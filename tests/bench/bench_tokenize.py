@@ -13,8 +13,8 @@ those of `tokenizers`, for all of the text and for 60,000 made-up strings. Takes
 on one core and with two on two, on --megabytes of documents in 16 shards; `tokenizers`' encode_batch_fast and
 encode_batch encode 20 MB of them, on one core and on two, batches of 1,000, nothing read or written, the ids taken out
 of the Encodings, which are let go of; datatrove's DocumentTokenizer reads JSON Lines of the same 20 MB. Every round all
-take their turn. Also the stage's largest resident set (anonymous pages, all processes together), and that of runs on one
-document of 200 MB each: real text, and noise that gives most ids.
+take their turn. Also the stage's largest resident set (anonymous pages, all processes together), and that of runs on
+one document of 200 MB each: real text, and noise that gives most ids.
 """
 
 from __future__ import annotations

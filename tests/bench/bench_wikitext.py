@@ -1,9 +1,14 @@
-"""Time rendering of wikitext, and compare it with WikiExtractor's Extractor on the same pages in the same run.
+"""Time rendering of wikitext and the reading of a dump.
 
-    python -m tests.bench.bench_wikitext [--rounds 3] [--wikiextractor DIRECTORY]
+    python -m tests.bench.bench_wikitext [--rounds 3] [--wikiextractor DIRECTORY] [--megabytes 100]
 
-Pages of namespace 0 of the development data, megabytes of wikitext a CPU second, medians. WikiExtractor 3.1.0 (pip) is
-taken from the environment or from the folder given (its `site-packages`); without it only our own speed is printed.
+Rendering is compared with WikiExtractor's Extractor on the same pages in the same run. Pages of namespace 0 of the
+development data, megabytes of wikitext a CPU second, medians. WikiExtractor 3.1.0 (pip) is taken from the environment
+or from the folder given (its `site-packages`); without it only our own speed is printed.
+
+The dump is one bz2 stream of --megabytes of XML, pages of enwiki and ukwiki, several times over. In turns: what
+decompressing it alone takes, by Python's bz2; reading its pages; the whole of `extract`, with one worker, in this
+process (start and compilation left out, rendering and writing included). Seconds of the clock.
 """
 
 from __future__ import annotations
@@ -16,14 +21,19 @@ import io
 import logging
 import lzma
 import os
+import re
+import shutil
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from corpuskit.__main__ import main as run_command
 from corpuskit.formats.mediawiki import Page, PageReader
+from corpuskit.formats.opening import open_bytes
 from corpuskit.text.wikitext import Site, wikitext_to_text
 from tests.build import Whole
 
@@ -72,10 +82,59 @@ def seconds(run: Callable[[Page], Any], pages: list[Page]) -> float:
     return time.process_time() - start
 
 
+def dump(folder: Path, megabytes: float) -> tuple[Path, float]:
+    """Write a dump of one stream; give it and its megabytes of XML."""
+    en = bz2.decompress((ROOT / SOURCES["en"]).read_bytes())
+    uk = lzma.decompress((ROOT / SOURCES["uk"]).read_bytes())
+    pages = b"\n".join(page for xml in (en, uk) for page in re.findall(rb"<page>.*?</page>", xml, re.DOTALL))
+    times = max(1, round(megabytes * 1e6 / len(pages)))
+    xml = en[: en.index(b"<page>")] + pages * times + b"\n</mediawiki>\n"
+    (folder / "dump.xml.bz2").write_bytes(bz2.compress(xml))
+    return folder / "dump.xml.bz2", len(xml) / 1e6
+
+
+def rates(rounds: int, megabytes: float) -> None:
+    """Print how fast a dump is decompressed, read and extracted."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file, size = dump(Path(scratch), megabytes)
+
+        def unpacked() -> None:
+            member = bz2.BZ2Decompressor()
+            with file.open("rb") as raw:
+                while data := raw.read(1 << 18):
+                    member.decompress(data)
+
+        def pages() -> None:
+            with open_bytes(file) as stream:
+                for _ in PageReader(stream, 1 << 26):
+                    pass
+
+        def extracted() -> None:
+            out = str(Path(scratch) / "out")
+            shutil.rmtree(out, ignore_errors=True)
+            assert run_command(["--quiet", "extract", str(file), out, "--workers", "1"]) == 0
+
+        ways = {"decompressed alone": unpacked, "pages read": pages, "extract": extracted}
+        extracted()
+        found: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, way in ways.items():
+                start = time.perf_counter()
+                way()
+                found[name].append(time.perf_counter() - start)
+    alone = found["decompressed alone"]
+    print(f"a dump of {size:.0f} MB of XML, one bz2 stream (load {os.getloadavg()[0]:.2f})")
+    for name, each in found.items():
+        shares = [least / took for least, took in zip(alone, each, strict=True)]
+        span = f"{min(shares):.2f} to {max(shares):.2f}"
+        print(f"{name:20} {size / statistics.median(each):5.1f} MB/s, {statistics.median(shares):.2f} ({span})")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--wikiextractor", help="the site-packages folder that holds it")
+    parser.add_argument("--megabytes", type=float, default=100, help="the size of the dump that is read")
     options = parser.parse_args()
     other = peer(options.wikiextractor)
     start = time.perf_counter()
@@ -95,6 +154,7 @@ def main() -> None:
             theirs = statistics.median(seconds(other, pages) for _ in range(options.rounds))
             line += f"; WikiExtractor {size / theirs:5.1f} MB/s, ratio {theirs / ours:.1f}"
         print(line, flush=True)
+    rates(options.rounds, options.megabytes)
 
 
 if __name__ == "__main__":
