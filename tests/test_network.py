@@ -17,7 +17,7 @@ from corpuskit.lm.recipe import SIZES, Shape, shape_of, size_of
 
 torch = pytest.importorskip("torch")
 
-from corpuskit.lm import network, transformer  # noqa: E402
+from corpuskit.lm import network, rotary, transformer  # noqa: E402
 from corpuskit.lm.norm import rms_norm  # noqa: E402
 from corpuskit.lm.sampling import Sampling, sample  # noqa: E402
 
@@ -53,7 +53,7 @@ def ids_of(seed: int, *size: int) -> Any:
 def test_grouped_attention_is_the_loop_written_out_by_hand() -> None:
     layer = network.new(GROUPED).layers[0].self_attn
     x = torch.randn(1, 5, 24, generator=torch.Generator().manual_seed(0))
-    got = layer(x[0], transformer.rope(0, 5, GROUPED), None, None).detach().numpy()
+    got = layer(x[0], rotary.rope(0, 5, GROUPED), None, None).detach().numpy()
     weights = {name: value.detach().double().numpy() for name, value in layer.named_parameters()}
     q, k, v = (x.double().numpy()[0] @ weights[f"{name}_proj.weight"].T for name in "qkv")
     gathered = np.zeros((5, 24))
@@ -96,6 +96,28 @@ def test_logits_are_those_of_transformers_llama_with_the_same_weights(size: str)
         torch.testing.assert_close(
             net(ids) @ net.embed_tokens.weight.T, llama(input_ids=ids).logits, atol=1e-5, rtol=1e-5
         )
+
+
+def test_sharing_out_and_turning_at_once_gives_what_the_single_operations_give() -> None:
+    draws = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 7, 6 + 2 * 2, 4, generator=draws, dtype=torch.float64, requires_grad=True)
+    rotation = tuple(each.double() for each in rotary.rope(5, 12, GROUPED))
+    q, k, v = rotary.turned(x, rotation, 6, 2)
+    parts = torch.split(x.transpose(1, 2), [6, 2, 2], 1)
+    expected = (rotary.rotate(parts[0], rotation), rotary.rotate(parts[1], rotation), parts[2])
+    slopes = [torch.randn(each.shape, generator=draws, dtype=torch.float64) for each in expected]
+    for ours, theirs in zip((q, k, v), expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    (ours,) = torch.autograd.grad((q, k, v), x, slopes)
+    (theirs,) = torch.autograd.grad(expected, x, slopes)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_numbers_of_other_types_take_the_operations_of_pytorch() -> None:
+    x = torch.randn(2, 3, 4, 4, dtype=torch.bfloat16)
+    q, k, v = rotary.turned(x, rotary.rope(0, 3, GROUPED), 2, 1)
+    assert [each.shape for each in (q, k, v)] == [(2, 2, 3, 4), (2, 1, 3, 4), (2, 1, 3, 4)]
+    assert rms_norm(x, torch.ones(4, dtype=torch.bfloat16), 1e-5).dtype == torch.bfloat16
 
 
 def test_rms_norm_and_its_gradient_are_those_of_pytorch() -> None:

@@ -29,7 +29,7 @@ from corpuskit.tokens import bpe, learning
 
 torch = pytest.importorskip("torch")
 
-from corpuskit.lm import checkpoint, network, scoring, transformer  # noqa: E402
+from corpuskit.lm import checkpoint, network, rotary, scoring, transformer  # noqa: E402
 from corpuskit.lm.device import Lanes, choose  # noqa: E402
 from corpuskit.lm.loss import nats_and_hits, summed_nats, token_nats  # noqa: E402
 from corpuskit.lm.trainer import Trainer  # noqa: E402
@@ -98,7 +98,7 @@ def run(folder: Path, train: pa.Table, valid: pa.Table, tokenizer: Path | None =
 def test_attention_is_the_loop_written_out_by_hand() -> None:
     layer = network.new(SMALL).layers[0].self_attn
     x = torch.randn(1, 5, 16, generator=torch.Generator().manual_seed(0))
-    rotation = transformer.rope(0, 5, SMALL)
+    rotation = rotary.rope(0, 5, SMALL)
     got = layer(x[0], rotation, None, None).detach().numpy()
     weights = {name: value.detach().double().numpy() for name, value in layer.named_parameters()}
     inputs = x.double().numpy()[0]
@@ -122,8 +122,8 @@ def turned(vector: Any, position: int) -> np.ndarray[Any, Any]:
 def test_rotated_products_depend_on_the_distance_alone() -> None:
     generator = torch.Generator().manual_seed(0)
     q, k = (torch.randn(8, generator=generator).expand(30, 8) for _ in "qk")
-    rotation = transformer.rope(0, 30, SMALL)
-    products = transformer.rotate(q, rotation) @ transformer.rotate(k, rotation).T
+    rotation = rotary.rope(0, 30, SMALL)
+    products = rotary.rotate(q, rotation) @ rotary.rotate(k, rotation).T
     torch.testing.assert_close(products[1:, 1:], products[:-1, :-1], atol=1e-5, rtol=1e-5)
     assert not torch.allclose(products[0], products[5], atol=1e-2)
 

@@ -44,6 +44,11 @@ def compiled(net: nn.Module, device: torch.device) -> Callable[..., Any]:
     return net
 
 
+def takes_own_loops(x: torch.Tensor) -> bool:
+    """Tell whether the loops of `fused_kernels` do for a tensor: on a CPU, in numbers that numpy has."""
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and not torch.compiler.is_compiling()
+
+
 class Lanes:
     """Run parts of a batch side by side: on a CPU one thread a core, each part wholly in one thread.
 

@@ -1,4 +1,4 @@
-"""RMSNorm with its gradient by hand: on a CPU PyTorch strings it together from sixteen small operations."""
+"""RMSNorm, compiled for CPUs, where PyTorch strings it and its gradient together from sixteen small operations."""
 
 from __future__ import annotations
 
@@ -8,31 +8,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from corpuskit.lm.device import takes_own_loops
+
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """Give x / sqrt(mean of x^2 + epsilon) * weight over the last axis."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling():  # fused there
+    if not takes_own_loops(x) or x.dtype != weight.dtype:
         return F.rms_norm(x, weight.shape, weight, epsilon)
-    normed: Tensor = _RMSNorm.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
-    return normed
+    normed: Tensor = _RMSNorm.apply(x.flatten(0, -2), weight, epsilon)  # type: ignore[no-untyped-call]
+    return normed.view(x.shape)
 
 
 class _RMSNorm(torch.autograd.Function):
-    """With u = x / rms and g = slope * weight: d x = (g - u * mean(g * u)) / rms, d weight = the sum of slope * u."""
-
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        scale = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().mul_(1 / x.shape[-1]).add_(epsilon).rsqrt_()
-        unit = x * scale
-        ctx.save_for_backward(unit, scale, weight)
-        normed: Tensor = unit * weight
-        return normed
+        from corpuskit.lm.fused_kernels import norm
+
+        x = x.contiguous()
+        out, scale = torch.empty_like(x), x.new_empty(len(x))
+        norm(x.numpy(), weight.detach().numpy(), epsilon, out.numpy(), scale.numpy())
+        ctx.save_for_backward(x, scale, weight)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *slopes: Any) -> tuple[Tensor, Tensor, None]:
-        unit, scale, weight = ctx.saved_tensors
-        product = slopes[0] * unit
-        to_weight = product.flatten(0, -2).sum(0)
-        share = (product @ weight).mul_(-1 / weight.numel()).unsqueeze(-1)
-        to_x: Tensor = torch.addcmul(slopes[0] * weight, unit, share).mul_(scale)
+        from corpuskit.lm.fused_kernels import norm_slopes
+
+        x, scale, weight = ctx.saved_tensors
+        to_x, to_weight = torch.empty_like(x), torch.zeros_like(weight)
+        slope, by = slopes[0].contiguous(), weight.detach()
+        norm_slopes(slope.numpy(), x.numpy(), scale.numpy(), by.numpy(), to_x.numpy(), to_weight.numpy())
         return to_x, to_weight, None

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from corpuskit.lm.norm import rms_norm
 from corpuskit.lm.recipe import Shape
+from corpuskit.lm.rotary import Rotation, rope, turned
 
 
 class RMSNorm(nn.Module):
@@ -53,8 +54,7 @@ class Attention(nn.Module):
         # One product instead of three: small networks spend their time in calls.
         weights = torch.cat((self.q_proj.weight, self.k_proj.weight, self.v_proj.weight))
         projected = F.linear(x, weights).view(-1, time, len(weights) // self.head_width, self.head_width)
-        turning, v = torch.split(projected.transpose(1, 2), [self.heads + self.kv_heads, self.kv_heads], 1)
-        q, k = torch.split(rotate(turning, rotation), [self.heads, self.kv_heads], 1)
+        q, k, v = turned(projected, rotation, self.heads, self.kv_heads)
         if past is not None:
             k, v = past.extend(k, v)
         gathered = F.scaled_dot_product_attention(
@@ -169,25 +169,6 @@ class Cache:
         """The number of positions that it has."""
         k = self.layers[0].k
         return 0 if k is None else k.shape[2]
-
-
-#: Cosines and sines [time, head width] of the angle by which each pair of numbers turns, for both halves of a head.
-Rotation = tuple[Tensor, Tensor]
-
-
-def rope(start: int, stop: int, shape: Shape, device: torch.device | str = "cpu") -> Rotation:
-    """Give the rotation of the positions [start, stop)."""
-    powers = torch.arange(0, shape.head_width, 2, dtype=torch.float32, device=device) / shape.head_width
-    angles = torch.outer(torch.arange(start, stop, dtype=torch.float32, device=device), shape.rope_theta**-powers)
-    cos, sin = angles.cos(), angles.sin()
-    return torch.cat((cos, cos), 1), torch.cat((-sin, sin), 1)
-
-
-def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn number i of each head [..., time, head width] together with number i + half by its position's angle."""
-    cos, sin = rotation
-    other_half = x.roll(x.shape[-1] // 2, -1)
-    return x * cos + other_half * sin
 
 
 def document_mask(ids: Tensor, end_id: int) -> Tensor:
