@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ import pyarrow.compute as pc
 from corpuskit import storage
 from corpuskit.dataset import Shard, empty_batch
 from corpuskit.tokens.columns import taken
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 BATCH_ROWS = 4096
 BATCH_BYTES = 16 << 20
@@ -120,20 +123,12 @@ def _width(kind: pa.DataType) -> int:
         return 16
 
 
-class ShardWriter:
-    """Write a table as a row of stream files `<stem>-0000.arrow` ..., a new one after SHARD_BYTES."""
+class _Writer:
+    """What a file is written to, given up where the block that it is written in raises."""
 
-    def __init__(self, folder: str, stem: str, max_bytes: int = SHARD_BYTES) -> None:
-        self._folder, self._stem, self._max_bytes = folder, stem, max_bytes
-        self._rebatcher = Rebatcher()
-        self._writer: Any = None
-        self._buffer: _Buffered | None = None
-        self._sink: storage.Sink | None = None
-        self._rows = 0
-        self.schema: pa.Schema | None = None
-        self.shards: list[Shard] = []
+    _sink: storage.Sink | None = None
 
-    def __enter__(self) -> ShardWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -141,6 +136,19 @@ class ShardWriter:
     ) -> None:
         if kind is not None and self._sink is not None:
             self._sink.abort()
+
+
+class ShardWriter(_Writer):
+    """Write a table as a row of stream files `<stem>-0000.arrow` ..., a new one after SHARD_BYTES."""
+
+    def __init__(self, folder: str, stem: str, max_bytes: int = SHARD_BYTES) -> None:
+        self._folder, self._stem, self._max_bytes = folder, stem, max_bytes
+        self._rebatcher = Rebatcher()
+        self._writer: Any = None
+        self._buffer: _Buffered | None = None
+        self._rows = 0
+        self.schema: pa.Schema | None = None
+        self.shards: list[Shard] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch in. Raises ValueError where its columns differ from those of the first."""
@@ -206,7 +214,7 @@ def _like(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-class ExchangeWriter:
+class ExchangeWriter(_Writer):
     """Write one IPC file with one record batch per bucket; buckets are equal ranges of a uint64 column.
 
     What comes to more than ROUND_BYTES is written in rounds, each with a batch per bucket: that bounds the memory.
@@ -217,18 +225,8 @@ class ExchangeWriter:
         self._round_bytes = round_bytes
         self._batches: list[pa.RecordBatch] = []
         self._bytes = self._rows = 0
-        self._sink: storage.Sink | None = None
         self._buffer: _Buffered | None = None
         self._writer: Any = None
-
-    def __enter__(self) -> ExchangeWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None and self._sink is not None:
-            self._sink.abort()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch in."""

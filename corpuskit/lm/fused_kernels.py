@@ -43,39 +43,38 @@ def norm_slopes(slope: _Array, x: _Array, scale: _Array, weight: _Array, to_x: _
 
 
 @njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
+def _pairs(one: _Array, cos: _Array, sin: _Array, out: _Array) -> None:
+    half = len(cos)
+    for i in range(half):
+        out[i] = one[i] * cos[i] - one[half + i] * sin[i]
+    for i in range(half):
+        out[half + i] = one[half + i] * cos[i] + one[i] * sin[i]
+
+
+@njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
 def turn(x: _Array, cos: _Array, sin: _Array, q: _Array, k: _Array, v: _Array) -> None:
     """Share x [batch, time, heads + 2 kv_heads, width] out to q, k and v; q and k with each pair of numbers turned.
 
     Pairs are number i and i + width / 2 of a head; cos and sin are [time, width / 2].
     """
-    batch, time, _, width = x.shape
-    heads, shared, half = q.shape[2], k.shape[2], width // 2
-    for row in range(batch):
-        for at in range(time):
-            for head in range(heads + shared):
-                out = q[row, at, head] if head < heads else k[row, at, head - heads]
-                one = x[row, at, head]
-                for i in range(half):
-                    out[i] = one[i] * cos[at, i] - one[half + i] * sin[at, i]
-                for i in range(half):
-                    out[half + i] = one[half + i] * cos[at, i] + one[i] * sin[at, i]
+    heads, shared = q.shape[2], k.shape[2]
+    for row in range(len(x)):
+        for at in range(x.shape[1]):
+            for head in range(heads):
+                _pairs(x[row, at, head], cos[at], sin[at], q[row, at, head])
             for head in range(shared):
+                _pairs(x[row, at, heads + head], cos[at], sin[at], k[row, at, head])
                 v[row, at, head] = x[row, at, heads + shared + head]
 
 
 @njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-def turn_back(q: _Array, k: _Array, v: _Array, cos: _Array, sin: _Array, x: _Array) -> None:
-    """Do the reverse of `turn`, which is its gradient."""
-    batch, time, _, width = x.shape
-    heads, shared, half = q.shape[2], k.shape[2], width // 2
-    for row in range(batch):
-        for at in range(time):
-            for head in range(heads + shared):
-                one = q[row, at, head] if head < heads else k[row, at, head - heads]
-                out = x[row, at, head]
-                for i in range(half):
-                    out[i] = one[i] * cos[at, i] + one[half + i] * sin[at, i]
-                for i in range(half):
-                    out[half + i] = one[half + i] * cos[at, i] - one[i] * sin[at, i]
+def gather_turned(q: _Array, k: _Array, v: _Array, cos: _Array, sin: _Array, x: _Array) -> None:
+    """Put together what `turn` shares out, turning again; with -sin that is its reverse, and its gradient."""
+    heads, shared = q.shape[2], k.shape[2]
+    for row in range(len(x)):
+        for at in range(x.shape[1]):
+            for head in range(heads):
+                _pairs(q[row, at, head], cos[at], sin[at], x[row, at, head])
             for head in range(shared):
+                _pairs(k[row, at, head], cos[at], sin[at], x[row, at, heads + head])
                 x[row, at, heads + shared + head] = v[row, at, head]

@@ -91,6 +91,27 @@ def sorted_keys(stream: Array, bos: int, order: int, bits: int, lo: int, hi: int
 
 
 @njit(cache=True, nogil=True)
+def _count_digits(keys: Array, n_bytes: int, digits: Array) -> None:
+    """Count, for each of the lowest bytes of uint64 keys, how often it has each value: digits[byte, value]."""
+    digits[:n_bytes] = 0
+    for i in range(len(keys)):
+        key = keys[i]
+        for byte in range(n_bytes):
+            digits[byte, np.int64(key & np.uint64(255))] += 1
+            key >>= np.uint64(8)
+
+
+@njit(cache=True, nogil=True)
+def _heads_of(counts: Array) -> None:
+    """Turn the counts of values, in place, into the places where each value's run begins."""
+    total = 0
+    for digit in range(256):
+        count = counts[digit]
+        counts[digit] = total
+        total += count
+
+
+@njit(cache=True, nogil=True)
 def _sort_keys(keys: Array, spare: Array, n_bytes: int, digits: Array) -> None:
     """Sort uint64 keys of `n_bytes` bytes in place: insertion, or radix sort, lowest byte first."""
     n = len(keys)
@@ -102,22 +123,13 @@ def _sort_keys(keys: Array, spare: Array, n_bytes: int, digits: Array) -> None:
                 j -= 1
             keys[j] = key
         return
-    digits[:n_bytes] = 0
-    for i in range(n):
-        key = keys[i]
-        for byte in range(n_bytes):
-            digits[byte, np.int64(key & np.uint64(255))] += 1
-            key >>= np.uint64(8)
+    _count_digits(keys, n_bytes, digits)
     source, target, swapped = keys, spare[:n], False
     for byte in range(n_bytes):
         shift, heads = np.uint64(8 * byte), digits[byte]
         if heads[np.int64((source[0] >> shift) & np.uint64(255))] == n:
             continue
-        total = 0
-        for digit in range(256):
-            count = heads[digit]
-            heads[digit] = total
-            total += count
+        _heads_of(heads)
         for i in range(n):
             place = np.int64((source[i] >> shift) & np.uint64(255))
             target[heads[place]] = source[i]
@@ -188,22 +200,13 @@ def _sort_pairs(keys: Array, values: Array, spare_keys: Array, spare: Array, n_b
                 j -= 1
             keys[j], values[j] = key, value
         return
-    digits[:n_bytes] = 0
-    for i in range(n):
-        key = keys[i]
-        for byte in range(n_bytes):
-            digits[byte, np.int64(key & np.uint64(255))] += 1
-            key >>= np.uint64(8)
+    _count_digits(keys, n_bytes, digits)
     from_keys, from_values, to_keys, to_values, swapped = keys, values, spare_keys, spare, False
     for byte in range(n_bytes):
         shift, heads = np.uint64(8 * byte), digits[byte]
         if heads[np.int64((keys[0] >> shift) & np.uint64(255))] == n:
             continue
-        total = 0
-        for digit in range(256):
-            count = heads[digit]
-            heads[digit] = total
-            total += count
+        _heads_of(heads)
         for i in range(n):
             byte_value = np.int64((from_keys[i] >> shift) & np.uint64(255))
             to = heads[byte_value]

@@ -23,6 +23,25 @@ def _child(tokens: Array, lo: Any, hi: Any, token: Any) -> Any:
     return lo if lo < end and tokens[lo] == token else -1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _descend(tokens: Array, at: int, start: int, bos: int, seen: int, trie: Any, fresh: Array) -> tuple[Any, int]:
+    """Find the longest gram that ends at a token, of at most seen + 1 tokens; give its node and length.
+
+    Fills fresh[k] with the node of the last k tokens.
+    """
+    node, found = np.int64(tokens[at]), 1
+    fresh[1] = node
+    while found <= seen:
+        left = np.int64(tokens[at - found]) if at - found >= start else bos
+        lower = _child(trie.tokens, np.int64(trie.children[node]), np.int64(trie.children[node + 1]), left)
+        if lower < 0:
+            break
+        node = lower
+        found += 1
+        fresh[found] = node
+    return node, found
+
+
 @njit(cache=True, nogil=True)
 def score_documents(
     tokens: Array, offsets: Array, first: int, last: int, bos: int, order: int, trie: Any, nats: Array, nats_last: Array
@@ -38,16 +57,7 @@ def score_documents(
         nodes[1], seen = bos, min(1, order - 1)  # nodes[k]: the last k tokens of the context, for k up to `seen`
         total, end = 0.0, 0.0
         for at in range(start, stop):
-            node, found = np.int64(tokens[at]), 1
-            fresh[1] = node
-            while found <= seen:
-                left = np.int64(tokens[at - found]) if at - found >= start else bos
-                lower = _child(trie.tokens, np.int64(trie.children[node]), np.int64(trie.children[node + 1]), left)
-                if lower < 0:
-                    break
-                node = lower
-                found += 1
-                fresh[found] = node
+            node, found = _descend(tokens, at, start, bos, seen, trie, fresh)
             p = trie.probs[node]
             for k in range(found, seen + 1):
                 p *= trie.backoffs[nodes[k]]
@@ -115,16 +125,7 @@ def hit_documents(
             if factor * trie.probs[top] > high:
                 guess = np.int64(top)
             hits[document] += guess == np.int64(tokens[at])
-            node, found = np.int64(tokens[at]), 1
-            fresh[1] = node
-            while found <= seen:
-                left = np.int64(tokens[at - found]) if at - found >= start else bos
-                lower = _child(trie.tokens, np.int64(trie.children[node]), np.int64(trie.children[node + 1]), left)
-                if lower < 0:
-                    break
-                node = lower
-                found += 1
-                fresh[found] = node
+            _, found = _descend(tokens, at, start, bos, seen, trie, fresh)
             nodes, fresh, seen = fresh, nodes, min(found, order - 1)
 
 

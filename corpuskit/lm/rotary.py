@@ -60,10 +60,11 @@ class _Turned(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: Any) -> tuple[Tensor, None, None, None, None]:
-        from corpuskit.lm.fused_kernels import turn_back
+        from corpuskit.lm.fused_kernels import gather_turned
 
         q, k, v = (slope.contiguous() for slope in slopes)
         heads = q.shape[2] + 2 * k.shape[2]
         out = q.new_empty(*q.shape[:2], heads, q.shape[3])
-        turn_back(*(each.numpy() for each in (q, k, v, *ctx.saved_tensors, out)))
+        cos, sin = ctx.saved_tensors
+        gather_turned(*(each.numpy() for each in (q, k, v, cos, -sin, out)))
         return out, None, None, None, None

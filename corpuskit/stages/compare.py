@@ -32,7 +32,7 @@ from corpuskit.stage import Apart, Files, Input, Stage, Step, Whole, status, war
 
 _MODELS = ("ngram", "transformer")
 _HELD_OUT_FRACTION, _HELD_OUT_BYTES = 0.1, 2_000_000
-_MOST_TOKENS = 4_000_000
+_MOST_TOKENS = 800_000
 
 
 @dataclass(frozen=True, slots=True)
