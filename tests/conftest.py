@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from corpuskit.cli import main
 from tests.build import prose, write_archives, write_docs
 from tests.servers import nginx, rude
 
 __all__ = ["nginx", "rude"]
+
+# A busy machine takes a second for what takes a millisecond; how fast things are is for `tests/bench`.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @dataclass(frozen=True)
