@@ -138,6 +138,14 @@ def test_time_grows_with_the_size_of_a_hostile_page(unit: str) -> None:
         ("vi", "chữ ({{hn|hn=𥔦化}}), {{Lang-vi|Anh}}, {{Tính đến|2014|lc=y}}", "chữ (𥔦化), Anh, Tính đến 2014"),
         ("sr", "град -{Abgeordnetenhaus}- ({{јез-нем|Berlin}})", "град Abgeordnetenhaus (Berlin)"),
         ("ca", "de {{unitat|5|km}} i {{romanes|XX}}", "de 5 km i XX"),
+        ("fr", "le {{Date-|2|mai|1950}}, {{date|3 juin}}, {{date||mai|1950}}", "le 2 mai 1950, 3 juin, mai 1950"),
+        ("fr", "dit-il<ref>a</ref>{{,}}<ref>b</ref>.", "dit-il."),
+        ("en", "le {{date|2|mai|1950}} à {{date-|mai|1951}}", "le 2 mai 1950 à mai 1951"),
+        ("uk", "Він ({{МФА-всі|a|МФА|x.ogg}}) і {{fact|вона}}, {{fact|1|2|2003}}.\n{{-}}", "Він (a) і вона."),
+        ("vi", "{{bài cùng tên|A (định hướng)}}\nTa", "Ta"),
+        ("ko", "{{범례|#f00|가}} {{언어링크|en}} 나", "가 나"),
+        ("tr", "{{kardeş şehir|Lima|Peru}}", "Lima, Peru"),
+        ("yi", "{{flag|Peru|[[Lima]]}}", "Lima"),
     ],
 )
 def test_a_wiki_has_templates_of_its_own(language: str, source: str, shown: str) -> None:

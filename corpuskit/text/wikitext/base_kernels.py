@@ -85,6 +85,26 @@ def encode(data: Any, at: int, char: int) -> Any:
 
 
 @kernel
+def before(data: Any, first: int, at: int) -> Any:
+    """Decode the character that ends at `at`: (code point, bytes), (0, 0) where the text begins."""
+    if at <= first:
+        return 0, 0
+    start = at - 1
+    while start > first and at - start < 4 and data[start] & 0xC0 == 0x80:
+        start -= 1
+    char, _ = decode(data, start)
+    return char, at - start
+
+
+@kernel
+def is_spaced(char: int) -> bool:
+    """Tell whether this is a letter of a script that parts words by spaces and writes no prefix as part of a word."""
+    if char < 0xC0:
+        return bool(65 <= char <= 90 or 97 <= char <= 122)
+    return bool((char < 0x250 and char != 0xD7 and char != 0xF7) or 0x370 <= char < 0x588)
+
+
+@kernel
 def hash_name(lower: Any, data: Any, start: int, stop: int, room: int) -> Any:
     """Hash a name without regard to case, holes, underscores for spaces, runs of spaces or spaces around it.
 

@@ -141,14 +141,18 @@ def close_table(w: Any) -> None:
 def _row(w: Any, first: int, stop: int, o: int) -> int:
     """Write a row to `tmp`; a cell that is a text of its own goes below it."""
     tmp, begin = w.tmp, o
+    if stop - first == 2 and _is_label(w, first):
+        return o
     tmp[o] = HOLE  # no list and no heading
     o += 1
     filled = o
     texts = 0
     for cell in range(first, stop):
         start, end = strip(w.out, w.args[cell, 0], w.args[cell, 1])
+        begins = start
         start = _behind_attributes(w, start, end)
-        lines, listed, heading = _shape(w.out, start, end)
+        lines, listed, heading, several = _shape(w.out, start, end)
+        marked = lines != 1 or (begins == start and _holds_line_feed(w.out, w.args[cell, 0], start))
         if lines > 1 and (heading or _characters(w.out, start, end) > _LONG_CELL):
             texts += 1
             w.args[cell, 0], w.args[cell, 1], w.args[cell, 2] = start, end, 2
@@ -157,7 +161,11 @@ def _row(w: Any, first: int, stop: int, o: int) -> int:
             tmp[o], tmp[o + 1], tmp[o + 2] = 32, CELL, 32
             o += 3
         before = o
-        o = _cell(w.out, start, end, lines, listed, tmp, o)
+        if lines == 1 and not several and not (marked and listed):
+            start, end = strip(w.out, start, end)
+            o = copy(w.out, start, end, tmp, o)
+        elif lines:
+            o = _cell(w.out, start, end, listed, marked, tmp, o)
         if o > before:
             filled = o
     o = filled
@@ -173,6 +181,21 @@ def _row(w: Any, first: int, stop: int, o: int) -> int:
             tmp[o] = tmp[o + 1] = 10
             o += 2
     return o
+
+
+@kernel
+def _is_label(w: Any, cell: int) -> bool:
+    """Tell whether a cell is a label, `Population:`, and nothing is left of the value in the next."""
+    out = w.out
+    first, stop = w.args[cell + 1, 0], w.args[cell + 1, 1]
+    start, end = strip_holes(out, first, stop)
+    if start < end:
+        return False
+    lost = False
+    for at in range(first, stop):
+        lost = lost or out[at] == HOLE
+    start, end = strip_holes(out, w.args[cell, 0], w.args[cell, 1])
+    return bool(lost and start < end and out[end - 1] == 58)
 
 
 @kernel
@@ -199,29 +222,38 @@ def _line(out: Any, at: int, end: int) -> Any:
 
 @kernel
 def _shape(out: Any, start: int, end: int) -> Any:
-    """Give of a cell: lines that are not empty, whether all are those of a list, whether one is a heading."""
-    lines, listed, heading = 0, True, False
+    """Give of a cell: lines that are not empty, whether all are those of a list, whether one is a heading.
+
+    And whether there are other lines, with nothing or holes.
+    """
+    lines, listed, heading, several = 0, True, False, False
     at = start
     while at < end:
+        several = at > start
         first, stop, at = _line(out, at, end)
         if first < stop:
             lines += 1
             listed = listed and (out[first] == 42 or out[first] == 35)
             heading = heading or out[first] == 61
-    return lines, listed, heading
+    return lines, listed, heading, several
 
 
 @kernel
-def _cell(out: Any, start: int, end: int, lines: int, listed: bool, tmp: Any, o: int) -> int:
-    if lines <= 1:
-        first, stop = strip(out, start, end)
-        empty_first, empty_stop = strip_holes(out, start, end)
-        return copy(out, first, stop, tmp, o) if empty_first < empty_stop else o
+def _holds_line_feed(out: Any, start: int, end: int) -> bool:
+    found = False
+    for at in range(start, end):
+        found = found or out[at] == 10
+    return found
+
+
+@kernel
+def _cell(out: Any, start: int, end: int, listed: bool, marked: bool, tmp: Any, o: int) -> Any:
+    """Write a cell of several lines in one; `marked`: what begins its lines are marks of a list, not signs."""
     begin = o
     at = start
     while at < end:
         first, stop, at = _line(out, at, end)
-        while first < stop and (out[first] == 42 or out[first] == 35 or out[first] == 58 or out[first] == 59):
+        while marked and first < stop and (out[first] == 42 or out[first] == 35 or 58 <= out[first] <= 59):
             first += 1
         first, stop = strip(out, first, stop)
         if first == stop:

@@ -17,7 +17,7 @@ from corpuskit.text.wikitext import names
 
 _PRIME, _MASK = 1099511628211, (1 << 64) - 1
 _SHARED = ("*", "ranges", "units", "subunits", "countries")
-_FUNCTIONS = ("convert", "date", "as_of", "title", "expression", "condition", "flag")
+_FUNCTIONS = ("convert", "date", "as_of", "title", "expression", "condition", "flag", "points", "density")
 _PIECE = re.compile(r"\$([\^_]?)(?:(\d|-)|\{([^}]*)\})|\$([*,])(?:\{([^}]*)\})?|(\[\[|\]\]|\$\$)|([^$\[\]]+|[\[\]])")
 
 
@@ -156,17 +156,20 @@ def lines_for(language: str) -> list[Line]:
     """Give the lines that count for a language: what other languages agree on, what all share, and its own, last."""
     shared = [line for line in _lines() if line[0] in _SHARED]
     own = [line for line in _lines() if language in line[0].split()]
-    known = {_bare(key) for line in shared for key in line[2]}
+    known = {_bare(key) for line in shared + own for key in line[2]}
     meanings: dict[str, set[str]] = {}
-    for _, program, keys in (line for line in _lines() if line[0] not in _SHARED):
+    places: dict[str, set[str]] = {}
+    for section, program, keys in (line for line in _lines() if line[0] not in _SHARED):
         for key in keys:
             meanings.setdefault(key, set()).add(program)
+            places.setdefault(_bare(key), set()).add(section)
     others = []
     for key, programs in meanings.items():
         program = min(programs)
         # Short names of Latin letters mean one thing here and another there, but for those that show nothing.
         distinct = program == "drop()" or len(_bare(key)) > 2 or not key.isascii()
-        if len(programs) == 1 and distinct and _bare(key) not in known and (not key.endswith("*") or len(key) > 5):
+        agreed = len(programs) == 1 and (_bare(key) == key or len(places[_bare(key)]) == 1)
+        if agreed and distinct and _bare(key) not in known and (not key.endswith("*") or len(key) > 5):
             others.append(("", program, [key]))
     return others + shared + own
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from corpuskit.text.wikitext.base_kernels import (
+    ARGS,
     AT,
+    BASE,
     CELL,
     CLOSE,
     CLOSER,
@@ -19,12 +21,14 @@ from corpuskit.text.wikitext.base_kernels import (
     PIECES,
     ROOM_TAG,
     TABLE,
+    TEMPLATE,
     VERBATIM,
     O,
     hash_name,
     kernel,
     look_up,
     put,
+    strip_holes,
 )
 from corpuskit.text.wikitext.entity_kernels import entity
 from corpuskit.text.wikitext.frame_kernels import push
@@ -34,6 +38,7 @@ from corpuskit.text.wikitext.table_kernels import close_table, table_line
 #: Kinds of elements; the value of a name is its kind * 64 + its number among those whose end is searched for.
 SKIPPED, NOWIKI, PRE, INLINE_CODE, SOURCE, ITEM, TABLE_TAG, ROW, CELL_TAG, BLOCK, INLINE, SUP, SUB, REF = range(1, 15)
 COMMENT = 0  # its number
+_MAX_INNER = 300  # bytes of a comment within a tag
 
 
 @kernel
@@ -45,6 +50,10 @@ def tag(w: Any, stop: int) -> None:
         _comment(w, stop)
         return
     closing = source[at + 1] == 47
+    if w.frames[state[DEPTH], KIND] == TEMPLATE and _in_code(w):
+        put(w, 60)
+        state[AT] = at + 1
+        return
     name = at + 1 + closing
     end = name
     while 97 <= source[end] | 32 <= 122 or (end > name and (source[end] == 45 or 48 <= source[end] <= 57)):
@@ -53,7 +62,12 @@ def tag(w: Any, stop: int) -> None:
     if name < end < name + 24:
         value = look_up(w.keys, w.values, hash_name(w.lower, source, name, end, ROOM_TAG))
     behind = end
-    while value and source[behind] != 62 and source[behind] != 60 and behind < stop:
+    while value and source[behind] != 62 and behind < stop:
+        if source[behind] == 60:
+            inner = _behind_comment(source, behind)
+            if inner == behind:
+                break
+            behind = inner
         behind += 1
     if not value or source[behind] != 62:
         put(w, 60)
@@ -61,6 +75,34 @@ def tag(w: Any, stop: int) -> None:
         return
     state[AT] = behind + 1
     _element(w, stop, value, name, end, closing, source[behind - 1] == 47)
+
+
+@kernel
+def _behind_comment(source: Any, at: int) -> int:
+    """Give the last character of a short comment that begins here, within a tag; `at` where there is none."""
+    if source[at + 1] != 33 or source[at + 2] != 45 or source[at + 3] != 45:
+        return at
+    end = at + 4
+    while (
+        end < at + _MAX_INNER
+        and source[end]
+        and not (source[end] == 45 and source[end + 1] == 45 and source[end + 2] == 62)
+    ):
+        end += 1
+    return end + 2 if source[end] == 45 and source[end + 1] == 45 and source[end + 2] == 62 else at
+
+
+@kernel
+def _in_code(w: Any) -> bool:
+    """Tell whether the template at the top is `{{code|...}}`, which shows tags as they are."""
+    base = w.frames[w.state[DEPTH], BASE]
+    if w.state[ARGS] == base:
+        return False
+    start, stop = strip_holes(w.out, w.args[base, 0], w.args[base, 1])
+    if stop - start != 4:
+        return False
+    first = w.out[start] | 32 == 99 and w.out[start + 1] | 32 == 111
+    return bool(first and w.out[start + 2] | 32 == 100 and w.out[start + 3] | 32 == 101)
 
 
 @kernel

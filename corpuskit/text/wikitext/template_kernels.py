@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from corpuskit.text.wikitext.base_kernels import (
     ARGS,
-    AT,
-    CURRENT,
-    DEPTH,
     ERROR,
     HOLE,
     MAX_ARGUMENTS,
@@ -21,6 +20,7 @@ from corpuskit.text.wikitext.base_kernels import (
     ROOM_TEXT_KEY,
     O,
     copy,
+    decode,
     hash_exact,
     hash_name,
     kernel,
@@ -30,16 +30,15 @@ from corpuskit.text.wikitext.base_kernels import (
     strip,
     strip_holes,
 )
-from corpuskit.text.wikitext.link_kernels import is_media
-from corpuskit.text.wikitext.numbers_kernels import is_digits, is_number, write_script
-from corpuskit.text.wikitext.value_kernels import as_of, convert, date, expression
+from corpuskit.text.wikitext.numbers_kernels import is_digits, write_script
+from corpuskit.text.wikitext.unknown_kernels import before_text, inline, unknown
+from corpuskit.text.wikitext.value_kernels import as_of, convert, date, density, expression
 
 # Operations of a program, with how many numbers follow: `tables` writes them.
 END, LITERAL, VALUE, JOIN, OPEN_GROUP, CLOSE_GROUP, FUNCTION, DROP, PREFIX = range(9)
 BY_NUMBER, BY_NAME, BY_LAST = 0, 1, 2
-CONVERT, DATE, AS_OF, TITLE, EXPRESSION, CONDITION, FLAG = range(7)
+CONVERT, DATE, AS_OF, TITLE, EXPRESSION, CONDITION, FLAG, POINTS, DENSITY = range(9)
 _MAX_GROUPS = 8
-_MAX_UNIT = 60  # bytes
 _MAX_NAME = 400
 
 
@@ -98,7 +97,7 @@ def _rendered(w: Any, base: int, start: int) -> Any:
         else:
             _add_positional(w, first, end)
     program = entry >> 1
-    if program and w.code[program] == DROP:
+    if program and w.code[program] == DROP and not entry & 1:
         return -1
     _gather(w, base)
     if entry & 1 and state[POSITIONAL] < 10:
@@ -108,11 +107,16 @@ def _rendered(w: Any, base: int, start: int) -> Any:
     if not program:
         program = _by_affix(w, first, end)
     if program:
-        return _run(w, program)
-    if end - first == 3 and state[POSITIONAL] + state[NAMED] == 0:
-        country = look_up(w.keys, w.values, hash_exact(out, first, end, ROOM_COUNTRY))
-        return copy(out, first, end, w.tmp, 0) if country and not _before_text(w) else -1
-    return _unknown(w, start, first, end)
+        return _run(w, program, start)
+    if end - first == 3 and state[POSITIONAL] + state[NAMED] == 0 and _is_country(w, first, end):
+        return -1 if before_text(w) else copy(out, first, end, w.tmp, 0)
+    return unknown(w, start, first, end)
+
+
+@kernel
+def _is_country(w: Any, start: int, stop: int) -> bool:
+    """Tell whether a template has the name of a country's code: it shows a flag."""
+    return bool(look_up(w.keys, w.values, hash_exact(w.out, start, stop, ROOM_COUNTRY)) != 0)
 
 
 @kernel
@@ -163,41 +167,53 @@ def _by_affix(w: Any, start: int, stop: int) -> int:
         at = stop - size if w.affixes[i, 3] else start
         if w.affixes[i, 3] and size + 4 < stop - start:
             continue  # a suffix of short names: `de icon`
+        begin, byte = literals[w.affixes[i, 0]], out[at]
+        if begin < 128 and begin != byte and begin != byte + 32:
+            continue
         same = 0
         while same < size:
-            byte = out[at + same]
-            byte = 32 if byte == 95 else byte + 32 if 65 <= byte <= 90 else byte
-            if byte != literals[w.affixes[i, 0] + same]:
+            char, width = decode(out, at + same)
+            char = 32 if char == 95 else np.int64(w.lower[char]) if char < 0x2000 else char
+            wanted, _ = decode(literals, w.affixes[i, 0] + same)
+            if char != wanted:
                 break
-            same += 1
+            same += width
         if same == size:
             return int(w.affixes[i, 2])
     return 0
 
 
 @kernel
-def _run(w: Any, program: int) -> Any:
-    """Run a program. One that finds none of the arguments it names shows the argument `text`, else nothing."""
+def _run(w: Any, program: int, start: int) -> Any:
+    """Run a program. One that finds none of the arguments it names shows the argument `text`, else nothing.
+
+    A space beside an argument that is not there goes: `$1 $2` with one shows no space behind it.
+    """
     code, tmp = w.code, w.tmp
     if code[program] == DROP:
         return -1
     o = used = level = 0
     groups = [(0, 0)] * _MAX_GROUPS
-    asks = False
+    asks = empty = False
     at = program
     while code[at] != END:
         operation = code[at]
         if operation == LITERAL:
-            o = copy(w.literals, code[at + 1], code[at + 1] + code[at + 2], tmp, o)
+            first, stop = code[at + 1], code[at + 1] + code[at + 2]
+            while empty and o == 0 and first < stop and w.literals[first] == 32:
+                first += 1
+            o = copy(w.literals, first, stop, tmp, o)
+            empty = False
             at += 3
         elif operation in (VALUE, JOIN):
-            before = o
+            begin = o
             o = _value(w, at, o) if operation == VALUE else _join(w, at, o)
-            used += o > before
+            empty = o == begin
+            used += not empty
             asks = True
             at += 3 + 2 * code[at + 2]
         elif operation == FUNCTION:
-            return _function(w, code[at + 1])
+            return _function(w, code[at + 1], start)
         else:
             if operation == OPEN_GROUP:
                 groups[level] = (o, used)
@@ -207,6 +223,8 @@ def _run(w: Any, program: int) -> Any:
                 if groups[level][1] == used:
                     o = groups[level][0]
             at += 1
+    while empty and o > 0 and tmp[o - 1] == 32:
+        o -= 1
     if used or not asks:
         return o
     return _text(w)
@@ -272,118 +290,29 @@ def _join(w: Any, at: int, o: int) -> int:
 
 
 @kernel
-def _function(w: Any, which: int) -> Any:
+def _function(w: Any, which: int, start: int) -> Any:
     if which == CONVERT:
         return convert(w)
     if which == DATE:
         return date(w)
     if which == AS_OF:
         return as_of(w)
+    if which == DENSITY:
+        return density(w)
     if which == EXPRESSION:
         return expression(w)
     if which == FLAG:
-        start, stop = _argument(w, BY_NUMBER, 1)
-        return -1 if start == stop or _before_text(w) else copy(w.out, start, stop, w.tmp, 0)
+        first, stop = _argument(w, BY_NUMBER, 1)
+        return -1 if first == stop or before_text(w) else copy(w.out, first, stop, w.tmp, 0)
+    if which == POINTS:  # on a line of their own they say that a section is still to be written
+        if not inline(w, start):
+            return -1
+        w.tmp[0], w.tmp[1], w.tmp[2] = 0xE2, 0x80, 0xA6
+        return 3
     if which == TITLE:
         return copy(w.title, 0, len(w.title), w.tmp, 0)
     if w.state[POSITIONAL] == 0:  # {{#if:condition|then|else}}
         return -1
-    start, stop = strip_holes(w.out, w.found[0, 0, 0], w.found[0, 0, 1])
-    start, stop = _argument(w, BY_NUMBER, 2 if start < stop else 3)
-    return copy(w.out, start, stop, w.tmp, 0) if start < stop else -1
-
-
-@kernel
-def _unknown(w: Any, start: int, name: int, behind: int) -> Any:
-    """Render a template without a program: within a sentence it shows its only argument or what two or three tell.
-
-    A number and its unit (names of four words and more rather look something up), a language's code and a text in it,
-    the three numbers of a date.
-    """
-    count, out = w.state[POSITIONAL], w.out
-    if w.state[NAMED] or count == 0 or not _inline(w, start):
-        return -1
-    first, stop = w.found[0, 0, 0], w.found[0, 0, 1]
-    for at in range(first, stop):
-        if out[at] == 10:
-            return -1
-    if count == 1:
-        return -1 if is_media(w, out, first, stop) else copy(out, first, stop, w.tmp, 0)
-    second, end = w.found[0, 1, 0], w.found[0, 1, 1]
-    if second < end and 48 <= out[second] <= 57:
-        return _three_numbers(w)
-    if count == 2 and _is_code(out, first, stop) and end - second > 3:
-        return -1 if is_media(w, out, second, end) else copy(out, second, end, w.tmp, 0)
-    words = 1
-    for at in range(name, behind):
-        words += out[at] == 32
-    if words > 3 or end - second > _MAX_UNIT or not is_number(out, first, stop):
-        return -1
-    o = copy(out, first, stop, w.tmp, 0)
-    w.tmp[o] = 32
-    return copy(out, second, end, w.tmp, o + 1)
-
-
-@kernel
-def _is_code(out: Any, start: int, stop: int) -> bool:
-    """Tell whether text is like the code of a language: two or three small letters."""
-    for at in range(start, stop):
-        if not 97 <= out[at] <= 122:
-            return False
-    return 2 <= stop - start <= 3
-
-
-@kernel
-def _before_text(w: Any) -> bool:
-    """Tell whether a word or a link follows the template that just closed: a flag there stands for nothing else."""
-    ahead = w.state[AT]
-    while w.source[ahead] == 32:
-        ahead += 1
-    byte = w.source[ahead]
-    letter = 65 <= (byte & 0xDF) <= 90 or byte >= 128
-    return bool(letter or 48 <= byte <= 57 or byte == 91 or byte == 39 or byte == 38)
-
-
-@kernel
-def _three_numbers(w: Any) -> Any:
-    """Write three numbers as a date where the first or the third is a year: 1950-03-04, 4.3.1950."""
-    if w.state[POSITIONAL] < 3:
-        return -1
-    found, tmp = w.found, w.tmp
-    for i in range(3):
-        if not is_digits(w.out, found[0, i, 0], found[0, i, 1]):
-            return -1
-    years = found[0, 0, 1] - found[0, 0, 0] == 4
-    if found[0, 1, 1] - found[0, 1, 0] > 2 or (found[0, 2, 1] - found[0, 2, 0] == 4) == years:
-        return -1
-    if found[0, 2 if years else 0, 1] - found[0, 2 if years else 0, 0] > 2:
-        return -1
-    if years:
-        return date(w)
-    o = copy(w.out, found[0, 0, 0], found[0, 0, 1], tmp, 0)
-    tmp[o] = 46
-    o = copy(w.out, found[0, 1, 0], found[0, 1, 1], tmp, o + 1)
-    tmp[o] = 46
-    return copy(w.out, found[0, 2, 0], found[0, 2, 1], tmp, o + 1)
-
-
-@kernel
-def _inline(w: Any, start: int) -> bool:
-    """Tell whether the template that just closed has text on its line."""
-    at = start
-    first = w.frames[w.state[DEPTH], CURRENT]
-    last = max(first, start - 64)
-    while at > last:
-        byte = w.out[at - 1]
-        if byte == 10:
-            break
-        if not (byte <= 9 or byte == 32 or byte == 42 or byte == 35 or byte == 58 or byte == 59 or byte == 39):
-            return True
-        at -= 1
-    if at == last and last > first:
-        return True
-    ahead = w.state[AT]
-    while w.source[ahead] == 32 or w.source[ahead] == 9:
-        ahead += 1
-    byte = w.source[ahead]
-    return not (byte == 0 or byte == 10 or byte == 124 or byte == 125 or byte == 93 or byte == 123 or byte == 60)
+    first, stop = strip_holes(w.out, w.found[0, 0, 0], w.found[0, 0, 1])
+    first, stop = _argument(w, BY_NUMBER, 2 if first < stop else 3)
+    return copy(w.out, first, stop, w.tmp, 0) if first < stop else -1

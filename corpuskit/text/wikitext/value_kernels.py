@@ -190,6 +190,45 @@ def expression(w: Any) -> int:
 
 
 @kernel
+def _whole(data: Any, at: int, stop: int) -> Any:
+    """Read a number with commas between its thousands, 0 where it is none."""
+    value, scale = 0.0, 0.0
+    while at < stop:
+        if 48 <= data[at] <= 57:
+            value = value * 10 + (data[at] - 48)
+            scale *= 10
+        elif data[at] == 46 and scale == 0:
+            scale = 1.0
+        elif data[at] != 44:
+            return 0.0
+        at += 1
+    return value / scale if scale > 1 else value
+
+
+@kernel
+def density(w: Any) -> Any:
+    """{{pop density|3645257|640081.87|km2|prec=1}} shows "5.7/km²"; without `prec` whole numbers from 10."""
+    if w.state[POSITIONAL] < 3:
+        return -1
+    start, stop = _positional(w, 0)
+    people = _whole(w.out, start, stop)
+    start, stop = _positional(w, 1)
+    area = _whole(w.out, start, stop)
+    unit = _known(w, 2, ROOM_UNIT)
+    if not unit or not 0 < people < 1e12 or not 0 < area < 1e12 or people / area > 9e6:
+        return -1
+    places = 0 if people / area >= 10 else 1
+    key = more_hash(more_hash(more_hash(more_hash(_start_of_key(), 112), 114), 101), 99)  # prec
+    for i in range(w.state[NAMED]):
+        named = w.found[1, i]
+        if named[2] == key and named[1] == named[0] + 1 and 48 <= w.out[named[0]] <= 54:
+            places = w.out[named[0]] - 48
+    o = _write(w.tmp, people / area, places)
+    w.tmp[o] = 47
+    return copy(w.literals, unit >> 16, (unit >> 16) + (unit & 0xFFFF), w.tmp, o + 1)
+
+
+@kernel
 def _write(tmp: Any, value: float, places: int) -> int:
     """Write a number with so many places, without zeros at its end."""
     o = 0
