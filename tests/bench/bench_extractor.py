@@ -135,16 +135,12 @@ def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 def ours(model: Any = None) -> Extract:
     """Give our extractor, with the model that is shipped or another."""
-    import numpy as np
+    from corpuskit.text.html import extraction, html_to_text
 
-    from corpuskit.text.html import html_to_text, judge_kernels, tags
-
-    tables = tags.tables()
+    known = None if model is None else extraction.known(model)
 
     def extract(page: bytes) -> str:
-        if model is None:
-            return html_to_text(page).text
-        return judge_kernels.extract(np.frombuffer(page, np.uint8), tables, model, False)[0].tobytes().decode()
+        return html_to_text(page).text if known is None else extraction.extract(page, known).main
 
     extract.may_raise = False  # type: ignore[attr-defined]
     return extract

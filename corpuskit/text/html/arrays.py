@@ -19,6 +19,12 @@ TITLE, META, HTML, TIME, JSON = range(1, 6)
 #: What `found` tells.
 N_TEXT, N_ELEMENTS, N_BLOCKS, N_TOKENS, N_MARKS, FIRST_HEADING = range(6)
 
+#: What the head of a room tells (int64): the bytes that were taken of it, and where these arrays begin and end.
+TAKEN, R_MAIN, R_MARKS, R_HEADING, R_TEXT, R_ELEMENTS, R_BLOCKS, R_SAID = 0, 2, 4, 6, 8, 10, 12, 14
+ROOM_HEAD = 16
+#: Bytes of a cache line: arrays in a room begin with one.
+LINE = 64
+
 #: Elements that are open at a time; deeper ones are not remembered. Browsers stop to nest there too.
 MAX_DEPTH = 512
 

@@ -385,8 +385,12 @@ def _of_place(
 
 
 @njit(cache=True, nogil=True)
-def second(first: Any, elements: Any, n_elements: int, blocks: Any, count: int, own: Any, out: Any) -> None:
-    """Fill out[block, N_FIRST:] with what stage 1 says of the blocks around: `first` are its probabilities.
+def second(
+    first: Any, elements: Any, n_elements: int, blocks: Any, count: int, own: Any, rows: Any, out: Any
+) -> None:  # fmt: skip
+    """Fill out[rows[block], N_FIRST:] with what stage 1 says of the blocks around: `first` are its probabilities.
+
+    A block whose row is -1 is passed over.
 
     Neighbours, means over windows, over the block's element and three around it, over the page, and running means.
     """
@@ -400,7 +404,10 @@ def second(first: Any, elements: Any, n_elements: int, blocks: Any, count: int, 
     mean = sums[count, 1] / max(1.0, sums[count, 0])
     before, highest = mean, 0.0
     for each in range(count):
-        row, at = out[each], N_FIRST
+        if rows[each] < 0:
+            before, highest = _after(before, highest, first[each])
+            continue
+        row, at = out[rows[each]], N_FIRST
         row[at], at = first[each], at + 1
         for step in range(-4, 5):
             if step != 0:
@@ -419,9 +426,14 @@ def second(first: Any, elements: Any, n_elements: int, blocks: Any, count: int, 
                 element = elements[element, PARENT]
         row[at], row[at + 1], row[at + 2] = mean, before, sums[each, 1] / max(1.0, sums[count, 1])
         row[at + 3], row[at + 4] = highest, sums[count, 1]
-        before = 0.7 * before + 0.3 * first[each]
-        highest = max(0.9 * highest, first[each])
+        before, highest = _after(before, highest, first[each])
     owned[0, 0] = 0  # it lives until here
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _after(before: Any, highest: Any, probability: Any) -> Any:
+    """Carry the running mean and the running maximum on."""
+    return 0.7 * before + 0.3 * probability, max(0.9 * highest, probability)
 
 
 @njit(cache=True, nogil=True, inline="always")

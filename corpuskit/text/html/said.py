@@ -8,7 +8,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from corpuskit.text.html.about import (
     AUTHOR_NAMES,
@@ -29,16 +28,11 @@ _KEYS = ("property", "name", "itemprop", "http-equiv")
 _LONGEST_NAME = 100
 
 
-class Mark(NamedTuple):
-    """A place in a page: page[start:stop]."""
+def describe(page: bytes, marks: Sequence[tuple[int, int, int]], heading: str) -> About:
+    """Give title, date, language and author of a page; `heading` is the text of its first h1.
 
-    kind: int
-    start: int
-    stop: int
-
-
-def describe(page: bytes, marks: Sequence[Mark], heading: bytes) -> About:
-    """Give title, date, language and author of a page; `heading` is the text of its first h1."""
+    marks: (kind, start, stop) for each place page[start:stop] that tells something, see `arrays`.
+    """
     metas: dict[str, str] = {}
     titles, roots, times, scripts = [], [], [], []
     for kind, start, stop in marks:
@@ -53,7 +47,7 @@ def describe(page: bytes, marks: Sequence[Mark], heading: bytes) -> About:
         elif kind == JSON:
             scripts.append(page[start : min(stop, start + LONGEST_JSON)].decode("utf-8", "replace"))
     root = roots[0] if roots else {}
-    candidates = (metas.get("og:title", ""), *titles[:1], heading.decode("utf-8", "replace"))
+    candidates = (metas.get("og:title", ""), *titles[:1], heading)
     title = next((" ".join(each.split()) for each in candidates if each.strip()), None)
     language = first_language(
         root.get("lang") or root.get("xml:lang"), metas.get("content-language"), metas.get("og:locale")

@@ -248,12 +248,11 @@ def _measure(page: Page, around: tuple[npt.NDArray[Any], ...]) -> tuple[npt.NDAr
 
 def _add_second(page: Page, values: npt.NDArray[np.float32], own: npt.NDArray[np.float64], first: Trees) -> None:
     from corpuskit.text.html.feature_kernels import second
-    from corpuskit.text.html.judge_kernels import descend
+    from corpuskit.text.html.tree_kernels import descend
 
     _, elements, blocks, _, _, found = page.parted
-    said = np.empty(len(values), np.float32)
-    descend(values, np.arange(len(values)), first, said)
-    second(said, elements, int(found[1]), blocks, len(values), own, values)
+    said = descend(values, first)
+    second(said, elements, int(found[1]), blocks, len(values), own, np.arange(len(values)), values)
 
 
 def _boost(pages: Sequence[Page], values: Sequence[npt.NDArray[np.float32]], stage: int, seed: int) -> Trees:
