@@ -14,8 +14,9 @@ ELEMENT_COLUMNS = 9
 #: tag, whether it is preformatted.
 START, STOP, ELEMENT, LINK, LINKS, BREAKS, FORM = range(7)
 BLOCK_COLUMNS = 7
-#: Kinds of a mark, (kind, start, stop): a place in the page that `said` will read.
-TITLE, META, HTML, TIME, JSON = range(1, 6)
+#: Kinds of a mark, (kind, start, stop): a place in the page that `said` will read. The text of a <title>, the language
+#: of <html>, a <time>, a script of JSON, the first `datePublished`; META + n: the content of the nth of META_NAMES.
+TITLE, HTML, TIME, JSON, MICRODATA, META = range(1, 7)
 #: What `found` tells.
 N_TEXT, N_ELEMENTS, N_BLOCKS, N_TOKENS, N_MARKS, FIRST_HEADING = range(6)
 

@@ -90,7 +90,7 @@ N_FIRST, N_SECOND = 139, 26
 
 
 @njit(cache=True, nogil=True)
-def _chains(elements: Any, count: int, tokens: Any, keys: Any, values: Any, chain: Any, bits: Any) -> None:
+def _chains(elements: Any, count: int, tokens: Any, lexicon: Any, chain: Any, bits: Any) -> None:
     """Sum the log-odds of the tokens of each element, and along its ancestors.
 
     Columns of `chain`: own, sum, min, max, decayed by .7 a step. `bits`: the tags around, and 1 << 62 for hidden.
@@ -99,7 +99,7 @@ def _chains(elements: Any, count: int, tokens: Any, keys: Any, values: Any, chai
         element = elements[each]
         own = low = high = 0.0
         for token in range(element[TOKENS], element[TOKENS_END]):
-            weight, _ = odds(np.uint64(tokens[token]), keys, values)
+            weight = odds(tokens[token], lexicon)
             own += weight
             low, high = min(low, weight), max(high, weight)
         parent = element[PARENT]
@@ -173,7 +173,7 @@ def measure(
 ) -> None:
     """Fill out[block, feature] for stage 1. `room` are (own, sums, chain, bits, scores, runs), scratch for one page.
 
-    lexicons: (keys, log-odds) of words, then of tokens: tables whose sizes are powers of two, 0 marking a free slot.
+    lexicons: of words and of tokens, see `model.table`.
     """
     # The caller owns them all, and waits (see `borrowed`).
     own, sums, chain, bits, scores, runs = (
@@ -187,12 +187,12 @@ def measure(
         borrowed(tokens),
         borrowed(out),
     )
-    lexicons = (borrowed(lexicons[0]), borrowed(lexicons[1]), borrowed(lexicons[2]), borrowed(lexicons[3]))
+    words, names = borrowed(lexicons[0]), borrowed(lexicons[1])
     kept = np.empty(WORDS, np.uint32)
     hashes = borrowed(kept)
     for each in range(count):
-        of_text(text, blocks[each, START], blocks[each, STOP], lexicons[0], lexicons[1], own[each], hashes)
-    _chains(elements, n_elements, tokens, lexicons[2], lexicons[3], chain, bits)
+        of_text(text, blocks[each, START], blocks[each, STOP], words, own[each], hashes)
+    _chains(elements, n_elements, tokens, names, chain, bits)
     _running(blocks, count, elements, own, sums)
     best = _scores(blocks, count, elements, n_elements, own, scores)
     _runs(blocks, count, own, runs)

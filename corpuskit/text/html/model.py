@@ -45,26 +45,28 @@ Lexicon = tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]
 
 
 class Model(NamedTuple):
-    """(keys and log-odds of words, those of class tokens), stage 1, stage 2."""
+    """(words, class tokens: see `table`), stage 1, stage 2."""
 
-    lexicons: tuple[npt.NDArray[Any], ...]
+    lexicons: tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
     first: Trees
     second: Trees
 
 
-def table(hashes: npt.NDArray[np.uint32], odds: npt.NDArray[np.float32]) -> Lexicon:
-    """Make a table of open addressing, half full at most; 0 marks a free slot, so no log-odds may be 0."""
+def table(hashes: npt.NDArray[np.uint32], odds: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
+    """Make a table of open addressing, half full at most: the bits of the log-odds (float32) above those of the hash.
+
+    0 marks a free slot, so no log-odds may be 0.
+    """
     size = _FIRST_SIZE
     while size < 2 * len(hashes):
         size *= 2
-    keys, values = np.zeros(size, np.uint32), np.zeros(size, np.float32)
-    mask = size - 1
-    for key, value in zip(hashes.tolist(), odds.tolist(), strict=True):
+    slots, mask = [0] * size, size - 1
+    for key, bits in zip(hashes.tolist(), odds.astype(np.float32).view(np.uint32).tolist(), strict=True):
         at = key & mask
-        while values[at] != 0:
+        while slots[at]:
             at = (at + 1) & mask
-        keys[at], values[at] = key, value
-    return keys, values
+        slots[at] = bits << 32 | key
+    return np.array(slots, np.uint64)
 
 
 @functools.lru_cache(maxsize=1)
@@ -82,15 +84,13 @@ def version() -> str:
 def load(file: Path) -> Model:
     """Read a model. Raises OSError, and ValueError for what is none."""
     with np.load(file, allow_pickle=False) as arrays:
-        lexicons = [
-            part
-            for name in ("words", "tokens")
-            for part in table(arrays[f"{name}.hashes"], arrays[f"{name}.odds"].astype(np.float32))
-        ]
+        words, tokens = (
+            table(arrays[f"{name}.hashes"], arrays[f"{name}.odds"].astype(np.float32)) for name in ("words", "tokens")
+        )
         stages = [Trees(*(arrays[f"{stage}.{name}"] for name in Trees._fields)) for stage in ("first", "second")]
     for stage in stages:
         _check(stage)
-    return Model(tuple(lexicons), *stages)
+    return Model((words, tokens), *stages)
 
 
 def save(file: Path, words: Lexicon, tokens: Lexicon, first: Trees, second: Trees) -> None:

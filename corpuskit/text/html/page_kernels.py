@@ -44,7 +44,7 @@ from corpuskit.text.html.segment_kernels import segment
 from corpuskit.text.html.tree_kernels import SUMS, ask, stride_of
 
 # Which section of what is known they begin with: see `extraction.known`.
-_TABLES, _LEXICONS, _TREES = 0, 7, 11
+_TABLES, _LEXICONS, _TREES = 0, 7, 9
 
 
 @njit(cache=True, nogil=True)
@@ -66,10 +66,7 @@ def _tables(known: Any) -> Any:
 @njit(cache=True, nogil=True)
 def _lexicons(known: Any) -> Any:
     at = _LEXICONS
-    return (
-        _section(known, at).view(np.uint32), _section(known, at + 1).view(np.float32),
-        _section(known, at + 2).view(np.uint32), _section(known, at + 3).view(np.float32),
-    )  # fmt: skip
+    return _section(known, at).view(np.uint64), _section(known, at + 1).view(np.uint64)
 
 
 @njit(cache=True, nogil=True)

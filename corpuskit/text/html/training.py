@@ -155,7 +155,7 @@ def _word_hashes(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint32], npt.NDAr
     hashes, places = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
     nothing = table(np.empty(0, np.uint32), np.empty(0, np.float32))
     for at, text in enumerate(texts):
-        found = np.unique(word_hashes(np.frombuffer(text.encode() or b" ", np.uint8), *nothing))
+        found = np.unique(word_hashes(np.frombuffer(text.encode() or b" ", np.uint8), nothing))
         hashes.append(found)
         places.append(np.full(len(found), at))
     return np.concatenate(hashes), np.concatenate(places)
@@ -236,7 +236,7 @@ def train(pages: Sequence[Page], seed: int = 0) -> tuple[Lexicon, Lexicon, Trees
 
 
 def _tables(words: Lexicon, tokens: Lexicon) -> tuple[npt.NDArray[Any], ...]:
-    return (*table(*words), *table(*tokens))
+    return table(*words), table(*tokens)
 
 
 def _measure(page: Page, around: tuple[npt.NDArray[Any], ...]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
