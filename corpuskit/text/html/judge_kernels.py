@@ -32,7 +32,7 @@ from corpuskit.text.html.segment_kernels import segment
 from corpuskit.text.html.tags import fnv
 
 _BINS = 64
-_ROOM = 16
+_ROOM = 80  # text is copied in pieces of 64 bytes
 _MAX_BLOCKS, _MAX_ELEMENTS, _MAX_TOKENS, _MAX_MARKS = 1 << 15, 1 << 16, 1 << 18, 1024
 # Outside of these stage 1 is sure, and stage 2 is not asked.
 _SURE_LOW, _SURE_HIGH = np.float32(0.02), np.float32(0.98)

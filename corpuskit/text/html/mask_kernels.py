@@ -66,6 +66,54 @@ def kinds(context: Any, text: Any, at: Any) -> Any:
 
 
 @intrinsic
+def copy(context: Any, data: Any, at: Any, text: Any, place: Any) -> Any:
+    """Set text[place:place + 64] to data[at:at + 64]. No bounds are checked."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = loaded(target, builder, signature.args[0], arguments[0], arguments[1])
+        into = target.make_array(signature.args[2])(target, builder, arguments[2]).data
+        byte = builder.gep(builder.bitcast(into, cgutils.voidptr_t), [arguments[3]])
+        builder.store(vector, builder.bitcast(byte, _VECTOR.as_pointer()), align=1)
+        return target.get_dummy_value()
+
+    return types.void(data, types.int64, text, types.int64), generate
+
+
+@intrinsic
+def spaces(context: Any, data: Any, at: Any) -> Any:
+    """Tell in data[at:at + 64] (white space, what wants a look, spaces): bits of each. No bounds are checked.
+
+    A look want `<`, `&`, and what may begin a space that is not ASCII or has no width: with all of its bytes where they
+    are among the 64, else by its first.
+    """
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = loaded(target, builder, signature.args[0], *arguments)
+
+        def among(first: int, last: int) -> Any:
+            shifted = builder.sub(vector, ir.Constant(_VECTOR, [first] * WIDTH))
+            return bits(builder, builder.icmp_unsigned("<", shifted, ir.Constant(_VECTOR, [last - first + 1] * WIDTH)))
+
+        def here(*values: int) -> Any:
+            """Tell where these bytes stand behind each other, or may."""
+            found = among(values[0], values[0])
+            for step, value in enumerate(values[1:], 1):
+                behind = builder.lshr(among(value, value), ir.Constant(_LONG, step))
+                unknown = ir.Constant(_LONG, (1 << step) - 1 << WIDTH - step)
+                found = builder.and_(found, builder.or_(behind, unknown))
+            return found
+
+        white, look = among(9, 13), here(ord("<"))
+        for byte in (32, 0):
+            white = builder.or_(white, here(byte))
+        for values in (b"&", b"\xc2\xa0", b"\xe2\x80\x8b", b"\xef\xbb\xbf", b"\xe3\x80\x80"):
+            look = builder.or_(look, here(*values))
+        return target.make_tuple(builder, signature.return_type, [white, look, here(32)])
+
+    return types.UniTuple(types.uint64, 3)(data, types.int64), generate
+
+
+@intrinsic
 def eight(context: Any, text: Any, at: Any) -> Any:
     """Give text[at:at + 8] as a number, the first byte lowest. No bounds are checked."""
 

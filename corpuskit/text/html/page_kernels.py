@@ -158,14 +158,13 @@ def _judge(parted: Any, known: Any, room: Any, comments: bool) -> Any:
         own, sums.view(np.float64).reshape((count + 1, 6)), chain.view(np.float64).reshape((n_elements, 5)),
         bits.view(np.int64), scores.view(np.float64), runs.view(np.float64).reshape((count, 5)),
     )  # fmt: skip
-    first = first.view(np.float32)
+    first, total, kept = first.view(np.float32), total.view(np.float64), kept.view(np.int64)
     if count:
         by_block = first.reshape((N_FIRST, stride)).T
         measure(text, elements, n_elements, blocks, count, tokens, lexicons, scratch, by_block)
-        ask(first, stride, count, _trees(known, 0), total.view(np.float64), said)
-        _ask_again(elements, blocks, own, first, both.view(np.float32), rows, known, total.view(np.float64), said)
+        ask(first, stride, count, _trees(known, 0), total, said)
+        _ask_again(elements, blocks, own, first, both.view(np.float32), rows, kept, known, total, said)
     confidence = best_f1(said, blocks)
-    kept = kept.view(np.int64)
     n_kept = _kept(parted, said, CUT * confidence, comments, kept)
     numbers = numbers.view(np.int64).reshape((2, n_elements))
     item_numbers(elements, numbers[0], numbers[1])
@@ -177,27 +176,28 @@ def _judge(parted: Any, known: Any, room: Any, comments: bool) -> Any:
 
 @njit(cache=True, nogil=True)
 def _ask_again(
-    elements: Any, blocks: Any, own: Any, first: Any, both: Any, rows: Any, known: Any, total: Any, said: Any
-) -> None:
-    """Ask the trees of stage 2 about the blocks of which stage 1 is unsure."""
+    elements: Any, blocks: Any, own: Any, first: Any, both: Any, rows: Any, asked: Any, known: Any, total: Any,
+    said: Any,
+) -> None:  # fmt: skip
+    """Ask the trees of stage 2 about the blocks of which stage 1 is unsure. `rows`, `asked` are scratch."""
     count, unsure = len(blocks), 0
     for each in range(count):
         rows[each] = unsure if is_unsure(said[each]) else -1
+        asked[unsure] = each
         unsure += is_unsure(said[each])
     if unsure == 0:
         return
     before, stride = stride_of(count), stride_of(unsure)
     for feature in range(N_FIRST):
-        for each in range(count):
-            if rows[each] >= 0:
-                both[feature * stride + rows[each]] = first[feature * before + each]
+        from_row, to_row = first[feature * before : feature * before + count], both[feature * stride :]
+        for each in range(unsure):
+            to_row[each] = from_row[asked[each]]
     by_block = both[: (N_FIRST + N_SECOND) * stride].reshape((N_FIRST + N_SECOND, stride)).T
     second(said, elements, len(elements), blocks, count, own, rows, by_block)
     better = first[:unsure]
     ask(both, stride, unsure, _trees(known, 1), total, better)
-    for each in range(count):
-        if rows[each] >= 0:
-            said[each] = better[rows[each]]
+    for each in range(unsure):
+        said[asked[each]] = better[each]
 
 
 @njit(cache=True, nogil=True)

@@ -220,11 +220,10 @@ def _number(value: Any, out: Any, at: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _copy(text: Any, block: Any, out: Any, at: int) -> int:
-    for place in range(block[START], block[STOP]):
-        out[at] = text[place]
-        at += 1
-    return at
+def _copy(text: Any, block: Any, out: Any, at: int) -> Any:
+    size = block[STOP] - block[START]
+    out[at : at + size] = text[block[START] : block[STOP]]
+    return at + size
 
 
 @njit(cache=True, nogil=True)

@@ -98,7 +98,7 @@ _HTML, _TITLE, _SCRIPT, _RT, _RP, _RUBY = tag_numbers("html title script rt rp r
 def segment(data: Any, tables: Any, text: Any, elements: Any, blocks: Any, tokens: Any, marks: Any, found: Any) -> None:
     """Fill `text` with the text of the page, `elements`, `blocks`, `tokens` and `marks` as the columns above say.
 
-    Element 0 is the root. `text` has room for the page's bytes and 16 more; the other arrays bound what is remembered.
+    Element 0 is the root. `text` has room for the page's bytes and 80 more; the other arrays bound what is remembered.
     White space is one space, but in `pre`; a line break by tag is a line feed, two of them part blocks.
     """
     owned = np.zeros(STATES + MAX_DEPTH + 257 + 2 * 5, np.int64)

@@ -8,9 +8,11 @@ import numpy as np
 from numba import njit
 
 from corpuskit.text.html.arrays import MASK, OFFSET, PRIME, S_BEGIN, S_BRS, S_GAP, S_LINK, S_LINK_BYTES, S_POS, S_PRE
+from corpuskit.text.html.mask_kernels import WIDTH, copy, lowest, spaces
 from corpuskit.text.html.tag_kernels import is_letter
 
 _LT, _AMP = 60, 38
+_ONE, _LAST = np.uint64(1), np.uint64(1 << 63)
 # What a byte of text is: a letter or sign that is copied, white space, or one that wants a look.
 _PLAIN, _WHITE, _LOOK = 0, 1, 2
 _KINDS = np.zeros(256, np.uint8)
@@ -31,6 +33,32 @@ def take_text(data: Any, at: int, size: int, tables: Any, text: Any, state: Any)
     first = pos
     while at < size:
         byte = data[at]
+        if byte == _LT:
+            break
+        if not pre and at + WIDTH <= size:
+            white, look, space = spaces(data, at)
+            # Up to where it can be copied as it stands: a space stays if text follows.
+            stop = look | (white & ~(space & ~((white | look) >> _ONE | _LAST)))
+            until = lowest(stop) if stop else WIDTH
+            if until:
+                first_one = np.int64(space & _ONE)
+                gap = max(gap, first_one)
+                if gap and pos > begin:
+                    text[pos] = 32 if gap == 1 else 10
+                    pos += 1
+                gap = 0
+                copy(data, at + first_one, text, pos)
+                at, pos = at + until, pos + until - first_one
+                if not stop:
+                    continue
+            behind = ~(white >> np.uint64(until))
+            if not behind & _ONE:
+                at += lowest(behind) if behind else WIDTH
+                gap = max(gap, 1)
+                continue
+            byte = data[at]
+            if byte == _LT:
+                break
         kind = _KINDS[byte]
         if kind == _PLAIN:
             if gap:
