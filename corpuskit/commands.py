@@ -12,7 +12,7 @@ from typing import Any
 from corpuskit import catalog, dataset, model_text, show, streams
 from corpuskit.errors import BadData, UsageError
 from corpuskit.executors import make_executor
-from corpuskit.lean import spare_pandas
+from corpuskit.lean import spare, spare_pandas
 from corpuskit.network import Network
 from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
 from corpuskit.plan import StagePlan, check_out, cut, foresight, plan_stage, state
@@ -39,6 +39,7 @@ def run_one(
     `how` holds the options that leave no trace in the output: executor, workers, ray_address, overwrite, json and
     stream_format.
     """
+    spare()
     stage = catalog.load(words)
     if _helps():
         if stage.together:

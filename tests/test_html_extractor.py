@@ -79,13 +79,14 @@ def test_a_page_is_parted_as_browsers_part_it(page: str, blocks: list[tuple[str,
 
 def written(page: str) -> str:
     """Write all blocks of a page."""
-    from corpuskit.text.html.arrays import N_BLOCKS, N_ELEMENTS
     from corpuskit.text.html.judge_kernels import parts
-    from corpuskit.text.html.render_kernels import render
+    from corpuskit.text.html.render_kernels import BYTES_A_BLOCK, item_numbers, write
 
-    text, elements, blocks, _, _, found = parts(np.frombuffer(page.encode(), np.uint8), tags.tables())
-    kept = np.arange(found[N_BLOCKS])
-    return str(render(text, elements, found[N_ELEMENTS], blocks, kept).tobytes().decode())
+    text, elements, blocks, *_ = parts(np.frombuffer(page.encode(), np.uint8), tags.tables())
+    numbers, out = np.empty((2, len(elements)), np.int64), np.empty(len(text) + BYTES_A_BLOCK * len(blocks), np.uint8)
+    item_numbers(elements, *numbers)
+    used = write(text, elements, blocks, np.arange(len(blocks)), numbers[0], out)
+    return out[:used].tobytes().decode()
 
 
 @pytest.mark.parametrize(
@@ -234,15 +235,14 @@ def training_rows(count: int) -> list[dict[str, Any]]:
 
 def test_training_learns_the_text_and_gives_the_same_bytes_twice(tmp_path: Path) -> None:
     pytest.importorskip("lightgbm")
-    from corpuskit.text.html import judge_kernels, training
+    from corpuskit.text.html import extraction, training
 
     pages = list(training.prepared(training_rows(60)))
     for name in ("one.npz", "two.npz"):
         model.save(tmp_path / name, *training.train(pages))
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
-    learned = model.load(tmp_path / "one.npz")
-    page = np.frombuffer(training_rows(61)[60]["html"], np.uint8)
-    main = judge_kernels.extract(page, tags.tables(), learned, False)[0].tobytes().decode()
+    learned = extraction.known(model.load(tmp_path / "one.npz"))
+    main = extraction.extract(training_rows(61)[60]["html"], learned).main
     assert main.count("Sentence 60") == 6
     assert "Topic" not in main
     assert "Imprint" not in main
@@ -250,17 +250,54 @@ def test_training_learns_the_text_and_gives_the_same_bytes_twice(tmp_path: Path)
 
 def test_packed_trees_say_what_lightgbm_says() -> None:
     lightgbm = pytest.importorskip("lightgbm")
-    from corpuskit.text.html.judge_kernels import descend
     from corpuskit.text.html.training import packed
+    from corpuskit.text.html.tree_kernels import descend
 
     random = np.random.default_rng(0)
     values = random.normal(size=(2_000, 20)).astype(np.float32)
     labels = (values[:, 0] + values[:, 1] * values[:, 2] > 0).astype(float)
     parameters = {"objective": "cross_entropy", "verbosity": -1, "num_threads": 1, "max_depth": 6}
     booster = lightgbm.train(parameters, lightgbm.Dataset(values, labels), 30)
-    found = np.empty(len(values), np.float32)
-    descend(values, np.arange(len(values)), packed(booster.dump_model()["tree_info"]), found)
-    assert np.abs(found - booster.predict(values)).max() < 1e-6
+    trees = packed(booster.dump_model()["tree_info"])
+    for count in (1, 16, 17, 33, len(values)):  # vectors that are full, and not
+        assert np.abs(descend(values[:count], trees) - booster.predict(values[:count])).max() < 1e-6
+
+
+def test_what_lay_in_the_scratch_before_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    from corpuskit.text.html import extraction
+
+    pages = [path.read_bytes() for path in sorted((Path(__file__).parent / "cases" / "html").rglob("*.html"))]
+    expected = [html_to_text(page, comments=True) for page in pages]
+    room = extraction.Room()
+    monkeypatch.setattr(extraction, "_room", room)
+    for filling in (0, 0x55, 0xFF):
+        for page, text in zip(pages, expected, strict=True):
+            room.bytes[:] = filling
+            assert html_to_text(page, comments=True) == text
+
+
+def test_a_page_that_wants_more_scratch_gets_it_and_does_not_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from corpuskit.text.html import extraction
+
+    room = extraction.Room()
+    monkeypatch.setattr(extraction, "_room", room)
+    before = len(room.bytes)
+    page = b"<p>A paragraph of its own, with words." * 60_000
+    assert html_to_text(page) == html_to_text(page)
+    assert len(room.bytes) == before
+
+
+def test_trees_that_cannot_be_asked_are_refused() -> None:
+    chain = 33  # questions, each a leaf and the next one: 34 leaves
+    child = np.array([each for at in range(chain) for each in (at + chain + 1, at + 1)], np.int32)
+    child = np.concatenate([child, np.repeat(np.arange(chain, 2 * chain + 1, dtype=np.int32), 2)])
+    nodes = 2 * chain + 1
+    trees = model.Trees(
+        np.zeros(nodes, np.uint8), np.zeros(nodes, np.float32), child, np.zeros(nodes, np.float32),
+        np.zeros(1, np.int32), np.array([chain], np.int32),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="34 leaves"):
+        model.masks(trees)
 
 
 def test_a_page_is_shown_with_what_is_kept_and_why(corpuskit: Any) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from corpuskit.errors import CorpuskitError
 from corpuskit.executors import cores
-from corpuskit.lean import spare_pandas
+from corpuskit.lean import spare, spare_pandas
 from corpuskit.task import Task, TaskReport, execute
 
 #: Tasks that wait in the pool's queue, per worker; the rest waits here.
@@ -81,6 +81,7 @@ def _start_worker(threads: int) -> None:
     for variable in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(variable, str(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    spare()
     spare_pandas()
     parent = multiprocessing.parent_process()
     assert parent is not None

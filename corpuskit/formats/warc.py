@@ -107,7 +107,8 @@ class RecordReader:
     def _block(self, at: int, fields: dict[str, str], length: int) -> Record:
         wanted = min(length, self._cap) if fields.get("warc-type", "").lower() in self._types else 0
         self._fill(wanted)
-        block = bytes(self._buffer[:wanted])
+        with memoryview(self._buffer) as view:
+            block = bytes(view[:wanted])
         self._drop(len(block))
         came = len(block)
         while came < length and self._fill(1):

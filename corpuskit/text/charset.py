@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,14 +27,19 @@ _MAX_BAD_SHARE = 0.1
 class Decoded:
     """A text, the encoding it was read as, and how many U+FFFD stand for bytes that this encoding does not have."""
 
-    text: str
+    decoded: str | None  # None where it came in UTF-8: not everybody wants it as a string
     charset: str
     replaced: int
-    data: bytes | None = None  # the text in UTF-8, where it came so
+    data: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """Give the text as a string."""
+        return self.data.decode() if self.decoded is None else self.decoded
 
     def utf8(self) -> bytes:
         """Give the text in UTF-8."""
-        return self.text.encode() if self.data is None else self.data
+        return self.data if self.decoded is None else self.decoded.encode()
 
 
 def decode(data: bytes, declared: str | None = None, *, html: bool = False) -> Decoded:
@@ -48,11 +54,8 @@ def decode(data: bytes, declared: str | None = None, *, html: bool = False) -> D
         if data.startswith(mark):
             return _replacing(data[len(mark) :], charset)
     known = _codec(declared)
-    if not (known or "").startswith(_SEVEN_BIT):
-        try:
-            return Decoded(data.decode("utf-8"), "utf-8", 0, data)
-        except UnicodeDecodeError:
-            pass
+    if not (known or "").startswith(_SEVEN_BIT) and is_utf8(data):
+        return Decoded(None, "utf-8", 0, data)
     outside = len(data) - len(data.translate(None, bytes(range(128, 256))))
     best: Decoded | None = None
     for charset in _candidates(data, known, html):
@@ -62,6 +65,20 @@ def decode(data: bytes, declared: str | None = None, *, html: bool = False) -> D
         if best is None or got.replaced < best.replaced:
             best = got
     return best or _replacing(data, "utf-8")
+
+
+def is_utf8(data: bytes) -> bool:
+    """Tell whether bytes are UTF-8: at 10 times the rate at which Python makes a string of them."""
+    if data.isascii():
+        return True
+    import pyarrow as pa
+
+    places = pa.py_buffer(len(data).to_bytes(8, sys.byteorder).rjust(16, b"\0"))
+    try:
+        pa.LargeStringArray.from_buffers(1, places, pa.py_buffer(data)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _candidates(data: bytes, known: str | None, html: bool) -> Iterator[str]:

@@ -10,8 +10,9 @@
     has one, else against the teachers.
 `kinds`: the same pages by kind: share of the page's text that is kept, and agreement with the teachers (F1 of shingles
     of four words, mean over the teachers that found any text, mean over pages).
-`speed`: pages of some 31 KB and of 150 KB or more as UTF-8 bytes, with one thread and with two, extractors in turns
-    page set by page set; and the seconds to the first page of a new process.
+`speed`: pages of some 31 KB and of 150 KB or more as UTF-8 bytes, with one thread, with two, and with two processes
+    that know nothing of each other, in turns: what the processes gain is what the cores have to give. And the seconds
+    to the first page of a new process.
 
 Tables are made by tests/bench/extractor_pages.py.
 """
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import multiprocessing
 import os
 import re
 import statistics
@@ -30,7 +32,7 @@ import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,7 @@ TEACHERS = ("trafilatura_fast", "trafilatura", "readability")
 _TOKENS = re.compile(r"[\u0e00-\u0e7f\u1000-\u109f\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u1000-\u109f\u3040-\u30ff\u3400-\u9fff]+")  # fmt: skip  # noqa: E501
 _WHITE = re.compile(r"\s+")
 _FOLDS = 3
+_TIMED_BYTES = 32e6  # at least, by passes over the pages
 _FIRST_PAGE = "import sys; from corpuskit.text.html import html_to_text; html_to_text(open(sys.argv[1]).read())"
 
 
@@ -135,16 +138,12 @@ def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 def ours(model: Any = None) -> Extract:
     """Give our extractor, with the model that is shipped or another."""
-    import numpy as np
+    from corpuskit.text.html import extraction, html_to_text
 
-    from corpuskit.text.html import html_to_text, judge_kernels, tags
-
-    tables = tags.tables()
+    known = None if model is None else extraction.known(model)
 
     def extract(page: bytes) -> str:
-        if model is None:
-            return html_to_text(page).text
-        return judge_kernels.extract(np.frombuffer(page, np.uint8), tables, model, False)[0].tobytes().decode()
+        return html_to_text(page).text if known is None else extraction.extract(page, known).main
 
     extract.may_raise = False  # type: ignore[attr-defined]
     return extract
@@ -262,23 +261,26 @@ def speed(tables: Path, report: Report) -> None:
         "31 KB": [page for page in pages if 22_000 <= len(page) <= 42_000],
         "150 KB and more": [page for page in pages if 150_000 <= len(page) <= 600_000][:150],
     }
-    extractors = {"ours": ours(), "resiliparse": libraries()["resiliparse"]}
     for title, chosen in sets.items():
-        seconds: dict[tuple[str, int], list[float]] = defaultdict(list)
-        for round_ in range(report.rounds + 1):
-            for name, extract in extractors.items():
-                for threads in (1, 2):
-                    took = _seconds(extract, chosen, threads)
-                    if round_:  # the first round compiles
-                        seconds[name, threads].append(took)
-        rates = {key: len(chosen) / statistics.median(took) for key, took in seconds.items()}
+        seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+        with _processes(chosen) as pool:
+            for round_ in range(report.rounds + 1):
+                for name, extract in _measured().items():
+                    for how, took in (
+                        ("one", _seconds(extract, chosen, 1)),
+                        ("threads", _seconds(extract, chosen, 2)),
+                        ("processes", _seconds_of_processes(pool, name)),
+                    ):
+                        if round_:  # the first round compiles
+                            seconds[name, how].append(took)
         size = statistics.mean(map(len, chosen)) / 1e3
-        for name in extractors:
-            one, two = rates[name, 1], rates[name, 2]
-            report.line(
-                f"{title} ({len(chosen)} pages of {size:.0f} KB)", name, pages_s=one, two=two, threads=two / one
-            )
-        ratios = [a / b for a, b in zip(seconds["resiliparse", 1], seconds["ours", 1], strict=True)]
+        for name in _measured():
+            one, *more = (seconds[name, how] for how in ("one", "threads", "processes"))
+            gains = [statistics.median(a / b for a, b in zip(one, each, strict=True)) for each in more]
+            rate = _passes(chosen) * len(chosen) / statistics.median(one)
+            about = f"{title} ({len(chosen)} pages of {size:.0f} KB)"
+            report.line(about, name, pages_s=rate, two_threads=gains[0], two_processes=gains[1])
+        ratios = [a / b for a, b in zip(seconds["resiliparse", "one"], seconds["ours", "one"], strict=True)]
         report.line(title, "ours / resiliparse", median=statistics.median(ratios), least=min(ratios), most=max(ratios))
     trafilatura = libraries().get("trafilatura, fast")
     if trafilatura:
@@ -288,15 +290,57 @@ def speed(tables: Path, report: Report) -> None:
     report.line("a new process", "ours", seconds=_first_page(pages[0]))
 
 
-def _seconds(extract: Extract, pages: Sequence[bytes], threads: int) -> float:
-    start = time.perf_counter()
-    if threads == 1:
+def _measured() -> dict[str, Extract]:
+    return {"ours": ours(), "resiliparse": libraries()["resiliparse"]}
+
+
+def _passes(pages: Sequence[bytes]) -> int:
+    return max(1, round(_TIMED_BYTES / sum(map(len, pages))))
+
+
+def _pass(extract: Extract, pages: Sequence[bytes], times: int) -> None:
+    for _ in range(times):
         for page in pages:
             safe(extract, page)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda page: safe(extract, page), pages, chunksize=4))
+
+
+def _seconds(extract: Extract, pages: Sequence[bytes], threads: int) -> float:
+    """Time the passes over all pages, every so many pages by a thread of its own."""
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(time.sleep, [0.01] * threads))  # they are there
+        start = time.perf_counter()
+        list(pool.map(lambda at: _pass(extract, pages[at::threads], _passes(pages)), range(threads)))
+        return time.perf_counter() - start
+
+
+def _processes(pages: Sequence[bytes]) -> ProcessPoolExecutor:
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(2, spawn, _hold, (list(pages),))
+
+
+#: The pages that a process of the pool was given.
+_held: list[bytes] = []
+
+
+def _hold(pages: list[bytes]) -> None:
+    _held.extend(pages)
+
+
+def _seconds_of_processes(pool: ProcessPoolExecutor, name: str) -> float:
+    """Time the passes over all pages, every second one by a process of its own."""
+    list(pool.map(_half, [name] * 2, [0, 1], [0.2] * 2))  # they are there, and have compiled
+    start = time.perf_counter()
+    list(pool.map(_half, [name] * 2, [0, 1]))
     return time.perf_counter() - start
+
+
+def _half(name: str, at: int, wait: float = 0.0) -> None:
+    extract = _measured()[name]
+    if wait:
+        safe(extract, _held[0])
+        time.sleep(wait)
+    else:
+        _pass(extract, _held[at::2], _passes(_held))
 
 
 def _first_page(page: bytes) -> float:

@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
-from typing import Any
 
 EXTRACTORS = ("corpuskit", "resiliparse", "trafilatura")
 FALLBACKS = ("none", "trafilatura")
@@ -66,24 +64,14 @@ def _text(page: str | bytes) -> str:
 
 
 def _judged(page: bytes, comments: bool) -> HtmlText:
-    import numpy as np
-
-    from corpuskit.text.html import judge_kernels
-    from corpuskit.text.html.said import Mark, describe
+    from corpuskit.text.html import extraction
+    from corpuskit.text.html.said import describe
 
     if not page:
         return HtmlText("", None, None)
-    main, confidence, marks, heading = judge_kernels.extract(np.frombuffer(page, np.uint8), *_tables(), comments)
-    about = describe(page, [Mark(*mark) for mark in marks.tolist()], heading.tobytes())
-    text = main.tobytes().decode("utf-8", "replace")
-    return HtmlText(text, about.title, about.language, about.date, about.author, round(float(confidence), 4))
-
-
-@functools.lru_cache(maxsize=1)
-def _tables() -> tuple[Any, ...]:
-    from corpuskit.text.html import model, tags
-
-    return tags.tables(), model.shipped()
+    text, confidence, marks, heading = extraction.extract(page, extraction.shipped(), comments)
+    about = describe(page, marks, heading)
+    return HtmlText(text, about.title, about.language, about.date, about.author, round(confidence, 4))
 
 
 def _by_fallback(page: str | bytes, found: HtmlText) -> HtmlText:

@@ -90,7 +90,7 @@ N_FIRST, N_SECOND = 139, 26
 
 
 @njit(cache=True, nogil=True)
-def _chains(elements: Any, count: int, tokens: Any, keys: Any, values: Any, chain: Any, bits: Any) -> None:
+def _chains(elements: Any, count: int, tokens: Any, lexicon: Any, chain: Any, bits: Any) -> None:
     """Sum the log-odds of the tokens of each element, and along its ancestors.
 
     Columns of `chain`: own, sum, min, max, decayed by .7 a step. `bits`: the tags around, and 1 << 62 for hidden.
@@ -99,7 +99,7 @@ def _chains(elements: Any, count: int, tokens: Any, keys: Any, values: Any, chai
         element = elements[each]
         own = low = high = 0.0
         for token in range(element[TOKENS], element[TOKENS_END]):
-            weight, _ = odds(np.uint64(tokens[token]), keys, values)
+            weight = odds(tokens[token], lexicon)
             own += weight
             low, high = min(low, weight), max(high, weight)
         parent = element[PARENT]
@@ -173,7 +173,7 @@ def measure(
 ) -> None:
     """Fill out[block, feature] for stage 1. `room` are (own, sums, chain, bits, scores, runs), scratch for one page.
 
-    lexicons: (keys, log-odds) of words, then of tokens: tables whose sizes are powers of two, 0 marking a free slot.
+    lexicons: of words and of tokens, see `model.table`.
     """
     # The caller owns them all, and waits (see `borrowed`).
     own, sums, chain, bits, scores, runs = (
@@ -187,12 +187,12 @@ def measure(
         borrowed(tokens),
         borrowed(out),
     )
-    lexicons = (borrowed(lexicons[0]), borrowed(lexicons[1]), borrowed(lexicons[2]), borrowed(lexicons[3]))
+    words, names = borrowed(lexicons[0]), borrowed(lexicons[1])
     kept = np.empty(WORDS, np.uint32)
     hashes = borrowed(kept)
     for each in range(count):
-        of_text(text, blocks[each, START], blocks[each, STOP], lexicons[0], lexicons[1], own[each], hashes)
-    _chains(elements, n_elements, tokens, lexicons[2], lexicons[3], chain, bits)
+        of_text(text, blocks[each, START], blocks[each, STOP], words, own[each], hashes)
+    _chains(elements, n_elements, tokens, names, chain, bits)
     _running(blocks, count, elements, own, sums)
     best = _scores(blocks, count, elements, n_elements, own, scores)
     _runs(blocks, count, own, runs)
@@ -385,8 +385,12 @@ def _of_place(
 
 
 @njit(cache=True, nogil=True)
-def second(first: Any, elements: Any, n_elements: int, blocks: Any, count: int, own: Any, out: Any) -> None:
-    """Fill out[block, N_FIRST:] with what stage 1 says of the blocks around: `first` are its probabilities.
+def second(
+    first: Any, elements: Any, n_elements: int, blocks: Any, count: int, own: Any, rows: Any, out: Any
+) -> None:  # fmt: skip
+    """Fill out[rows[block], N_FIRST:] with what stage 1 says of the blocks around: `first` are its probabilities.
+
+    A block whose row is -1 is passed over.
 
     Neighbours, means over windows, over the block's element and three around it, over the page, and running means.
     """
@@ -400,7 +404,10 @@ def second(first: Any, elements: Any, n_elements: int, blocks: Any, count: int, 
     mean = sums[count, 1] / max(1.0, sums[count, 0])
     before, highest = mean, 0.0
     for each in range(count):
-        row, at = out[each], N_FIRST
+        if rows[each] < 0:
+            before, highest = _after(before, highest, first[each])
+            continue
+        row, at = out[rows[each]], N_FIRST
         row[at], at = first[each], at + 1
         for step in range(-4, 5):
             if step != 0:
@@ -419,9 +426,14 @@ def second(first: Any, elements: Any, n_elements: int, blocks: Any, count: int, 
                 element = elements[element, PARENT]
         row[at], row[at + 1], row[at + 2] = mean, before, sums[each, 1] / max(1.0, sums[count, 1])
         row[at + 3], row[at + 4] = highest, sums[count, 1]
-        before = 0.7 * before + 0.3 * first[each]
-        highest = max(0.9 * highest, first[each])
+        before, highest = _after(before, highest, first[each])
     owned[0, 0] = 0  # it lives until here
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _after(before: Any, highest: Any, probability: Any) -> Any:
+    """Carry the running mean and the running maximum on."""
+    return 0.7 * before + 0.3 * probability, max(0.9 * highest, probability)
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -28,21 +28,36 @@ def judge(page: bytes) -> Judged:
     """Judge the blocks of a page in UTF-8, as `html_to_text` does."""
     import numpy as np
 
-    from corpuskit.text.html import judge_kernels, model, tags
-    from corpuskit.text.html.arrays import ELEMENT, PARENT, START, STOP, TAG
+    from corpuskit.text.html import extraction, judge_kernels, tags
+    from corpuskit.text.html.arrays import (
+        BLOCK_COLUMNS,
+        ELEMENT,
+        ELEMENT_COLUMNS,
+        PARENT,
+        R_BLOCKS,
+        R_ELEMENTS,
+        R_SAID,
+        R_TEXT,
+        START,
+        STOP,
+        TAG,
+    )
 
     if not page:
         return Judged((), 0.0, 0.0)
-    parted = judge_kernels.parts(np.frombuffer(page, np.uint8), tags.tables())
-    text, elements, blocks = parted[:3]
-    said = judge_kernels.probabilities(parted, model.shipped())
-    confidence = float(judge_kernels.best_f1(said, blocks))
+    room = extraction.Room()
+    confidence = extraction.run(page, extraction.shipped(), room)
+    text, elements, blocks, said = (
+        room.bytes[room.head[name] : room.head[name + 1]] for name in (R_TEXT, R_ELEMENTS, R_BLOCKS, R_SAID)
+    )
+    around_all = elements.view(np.int32).reshape(-1, ELEMENT_COLUMNS)
+    rows = blocks.view(np.int32).reshape(-1, BLOCK_COLUMNS).tolist()
     found = []
-    for block, probability in zip(blocks.tolist(), said.tolist(), strict=True):
+    for block, probability in zip(rows, said.view(np.float32).tolist(), strict=True):
         around, element = [], block[ELEMENT]
         while element > 0:
-            around.append(tags.NAMES[elements[element, TAG]])
-            element = int(elements[element, PARENT])
+            around.append(tags.NAMES[around_all[element, TAG]])
+            element = int(around_all[element, PARENT])
         words = text[block[START] : block[STOP]].tobytes().decode("utf-8", "replace")
         found.append(Block(tuple(reversed(around)), words, probability, probability > judge_kernels.CUT * confidence))
     return Judged(tuple(found), confidence, judge_kernels.CUT * confidence)

@@ -26,7 +26,8 @@ from corpuskit.text.html.tags import NUMBER as _TAG_NUMBER
 
 _MAX_INDENT = 10  # levels of a list that show
 _MAX_SKIPPED = 8  # empty cells that show
-_BYTES_A_BLOCK = 2 * _MAX_INDENT + 16 + 3 * _MAX_SKIPPED
+#: What a block takes at most besides its text.
+BYTES_A_BLOCK = 2 * _MAX_INDENT + 16 + 3 * _MAX_SKIPPED
 _LONGEST_ROW = 2_000
 
 _LI, _UL, _OL, _MENU, _DIR = (np.int64(_TAG_NUMBER[name]) for name in ["li", "ul", "ol", "menu", "dir"])
@@ -38,33 +39,25 @@ _ITEM, _LIST, _LEVEL, _ROW, _CELL, _GRID, _CODE, _TERM, _ORDERED = range(9)
 
 
 @njit(cache=True, nogil=True)
-def render(text: Any, elements: Any, n_elements: int, blocks: Any, kept: Any) -> Any:
-    """Give the text of the blocks in `kept` (their places, ascending), as bytes."""
-    numbers = _item_numbers(elements, n_elements)
-    size = 1
-    for each in range(len(kept)):
-        size += blocks[kept[each], STOP] - blocks[kept[each], START] + _BYTES_A_BLOCK
-    written = np.empty(size, np.uint8)
-    used = _write(text, elements, blocks, kept, numbers, written)
-    return written[:used]
-
-
-@njit(cache=True, nogil=True)
-def _item_numbers(elements: Any, n_elements: int) -> Any:
-    """Number the items of each list from its start on."""
-    numbers, next_one = np.zeros(n_elements, np.int64), np.zeros(n_elements, np.int64)
-    for each in range(n_elements):
+def item_numbers(elements: Any, numbers: Any, next_one: Any) -> None:
+    """Number the items of each list from its start on: fills `numbers`, one for each element; `next_one` is scratch."""
+    numbers[:] = 0
+    next_one[:] = 0
+    for each in range(len(elements)):
         tag = elements[each, TAG]
         if tag == _OL:
             next_one[each] = elements[each, NUMBER]
         elif tag == _LI and elements[each, PARENT] >= 0:
             numbers[each] = next_one[elements[each, PARENT]]
             next_one[elements[each, PARENT]] += 1
-    return numbers
 
 
 @njit(cache=True, nogil=True)
-def _write(text: Any, elements: Any, blocks: Any, kept: Any, numbers: Any, written: Any) -> int:
+def write(text: Any, elements: Any, blocks: Any, kept: Any, numbers: Any, written: Any) -> int:
+    """Write the text of the blocks in `kept` (their places, ascending) as bytes; gives how many.
+
+    numbers: see `item_numbers`; written: has room for the text and BYTES_A_BLOCK more for each block.
+    """
     here_owned, before_owned = np.empty(9, np.int64), np.full(9, -1, np.int64)
     here, before = borrowed(here_owned), borrowed(before_owned)
     text, elements, blocks = borrowed(text), borrowed(elements), borrowed(blocks)
@@ -227,11 +220,10 @@ def _number(value: Any, out: Any, at: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _copy(text: Any, block: Any, out: Any, at: int) -> int:
-    for place in range(block[START], block[STOP]):
-        out[at] = text[place]
-        at += 1
-    return at
+def _copy(text: Any, block: Any, out: Any, at: int) -> Any:
+    size = block[STOP] - block[START]
+    out[at : at + size] = text[block[START] : block[STOP]]
+    return at + size
 
 
 @njit(cache=True, nogil=True)

@@ -8,57 +8,47 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from corpuskit.text.html.about import (
     AUTHOR_NAMES,
     DATE_NAMES,
     JSON_DATE,
     LONGEST_JSON,
+    META_NAMES,
     About,
     first_date,
     first_language,
 )
-from corpuskit.text.html.arrays import HTML, JSON, META, TIME, TITLE
+from corpuskit.text.html.arrays import HTML, JSON, META, MICRODATA, TIME, TITLE
 
 _ATTRIBUTE = re.compile(r"""([A-Za-z][\w:.-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _MICRODATA = b"datePublished"
 _MOST_MICRODATA, _LONGEST_TAG = 8, 600
 _JSON_AUTHOR = re.compile(r'"author"\s*:\s*(?:\[\s*)?(?:\{[^{}]*?"name"\s*:\s*)?"([^"\\]{2,100})"')
-_KEYS = ("property", "name", "itemprop", "http-equiv")
 _LONGEST_NAME = 100
 
 
-class Mark(NamedTuple):
-    """A place in a page: page[start:stop]."""
+def describe(page: bytes, marks: Sequence[tuple[int, int, int]], heading: str) -> About:
+    """Give title, date, language and author of a page; `heading` is the text of its first h1.
 
-    kind: int
-    start: int
-    stop: int
-
-
-def describe(page: bytes, marks: Sequence[Mark], heading: bytes) -> About:
-    """Give title, date, language and author of a page; `heading` is the text of its first h1."""
+    marks: (kind, start, stop) for each place page[start:stop] that tells something, see `arrays`.
+    """
     metas: dict[str, str] = {}
-    titles, roots, times, scripts = [], [], [], []
+    spans: dict[int, list[tuple[int, int]]] = {}
     for kind, start, stop in marks:
-        if kind == META:
-            _add(metas, _attributes(page[start:stop]))
-        elif kind == TITLE:
-            titles.append(_text(page[start:stop]))
-        elif kind == HTML:
-            roots.append(_attributes(page[start:stop]))
-        elif kind == TIME:
-            times.append(_attributes(page[start:stop]))
-        elif kind == JSON:
-            scripts.append(page[start : min(stop, start + LONGEST_JSON)].decode("utf-8", "replace"))
-    root = roots[0] if roots else {}
-    candidates = (metas.get("og:title", ""), *titles[:1], heading.decode("utf-8", "replace"))
+        if kind < META:
+            spans.setdefault(kind, []).append((start, stop))
+        elif (name := META_NAMES[kind - META]) not in metas and (content := _text(page[start:stop])).strip():
+            metas[name] = content
+    titles = [_text(page[start:stop]) for start, stop in spans.get(TITLE, ())[:1]]
+    candidates = (metas.get("og:title", ""), *titles, heading)
     title = next((" ".join(each.split()) for each in candidates if each.strip()), None)
-    language = first_language(
-        root.get("lang") or root.get("xml:lang"), metas.get("content-language"), metas.get("og:locale")
-    )
-    return About(title, first_date(_dates(page, metas, scripts, times)), language, _author(metas, scripts))
+    roots = [_text(page[start:stop]) for start, stop in spans.get(HTML, ())[:1]]
+    language = first_language(*roots, metas.get("content-language"), metas.get("og:locale"))
+    scripts = [
+        page[start : min(stop, start + LONGEST_JSON)].decode("utf-8", "replace") for start, stop in spans.get(JSON, ())
+    ]
+    return About(title, first_date(_dates(page, metas, scripts, spans)), language, _author(metas, scripts))
 
 
 def _attributes(tag: bytes) -> dict[str, str]:
@@ -71,38 +61,30 @@ def _attributes(tag: bytes) -> dict[str, str]:
     return found
 
 
-def _add(metas: dict[str, str], attributes: dict[str, str]) -> None:
-    content = attributes.get("content", "")
-    if content.strip():
-        for key in _KEYS:
-            name = attributes.get(key)
-            if name:
-                metas.setdefault(name.strip().lower(), content)
-                return
-
-
 def _text(raw: bytes) -> str:
-    return html.unescape(raw.decode("utf-8", "replace"))
+    text = raw.decode("utf-8", "replace")
+    return html.unescape(text) if "&" in text else text
 
 
 def _dates(
-    page: bytes, metas: dict[str, str], scripts: Sequence[str], times: Sequence[dict[str, str]]
+    page: bytes, metas: dict[str, str], scripts: Sequence[str], spans: dict[int, list[tuple[int, int]]]
 ) -> Iterator[str]:
     yield from (metas[name] for name in DATE_NAMES if name in metas)
     for script in scripts:
         if found := JSON_DATE.search(script):
             yield found[1]
-    for tag in _microdata(page):
-        yield tag.get("datetime") or tag.get("content") or ""
+    for start, _ in spans.get(MICRODATA, ()):
+        for tag in _microdata(page, start):
+            yield tag.get("datetime") or tag.get("content") or ""
+    times = [_attributes(page[start:stop]) for start, stop in spans.get(TIME, ())]
     yield from (time.get("datetime", "") for time in times if _is_publication(time))
     all_dates = {time.get("datetime", "") for time in times}
     if len(all_dates) == 1:
         yield from all_dates
 
 
-def _microdata(page: bytes) -> Iterator[dict[str, str]]:
-    """Give the attributes of the first tags with itemprop=datePublished."""
-    at = page.find(_MICRODATA)
+def _microdata(page: bytes, at: int) -> Iterator[dict[str, str]]:
+    """Give the attributes of the first tags with itemprop=datePublished; the first such word stands at `at`."""
     for _ in range(_MOST_MICRODATA):
         if at < 0:
             return

@@ -13,7 +13,11 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from corpuskit.text.html.mask_kernels import WIDTH, bits, loaded, lowest, spread
+
 _WIDE = 16
+_DATE = np.frombuffer(b"datePublished", np.uint8)
+_CAPITAL = 4  # its P
 _ONES = np.uint64(0xFFFF)
 
 
@@ -41,27 +45,60 @@ def _spread(builder: Any, vector: Any, byte: Any) -> Any:
     return builder.shuffle_vector(first, undefined, zeros)
 
 
-@intrinsic
-def _lowest(context: Any, mask: Any) -> Any:
-    """Give the place of the lowest bit that is set."""
-
-    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
-
-
 @njit(cache=True, nogil=True)
 def find(data: Any, at: int, size: int, one: Any, other: Any) -> Any:
     """Give the place of the first byte from `at` on that is `one` or `other`; `size` where there is none."""
     while at + _WIDE <= size:
         hits = _equal(data, at, one, other)
         if hits:
-            return at + _lowest(hits)
+            return at + lowest(hits)
         at += _WIDE
     while at < size and data[at] != one and data[at] != other:
         at += 1
     return at
+
+
+@intrinsic
+def _apart(context: Any, data: Any, at: Any, one: Any, between: Any, other: Any) -> Any:
+    """Look for `one` at data[at:at + 64], `between` bytes before `other`: bit i is set where they stand at at + i."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        text, at, one, between, other = arguments
+        hits = [
+            builder.icmp_unsigned("==", loaded(target, builder, data, text, place), spread(builder, wanted))
+            for place, wanted in ((at, one), (builder.add(at, between), other))
+        ]
+        return bits(builder, builder.and_(*hits))
+
+    return types.uint64(data, types.int64, types.uint8, types.int64, types.uint8), generate
+
+
+@njit(cache=True, nogil=True)
+def find_date(data: Any) -> Any:
+    """Give the place of the first `datePublished`; the size of the data where there is none."""
+    at, last = 0, len(data) - len(_DATE)
+    while at <= last:
+        # The two of its letters that stand together least often.
+        hits = (
+            _apart(data, at, _DATE[0], _CAPITAL, _DATE[_CAPITAL])
+            if at + _CAPITAL + WIDTH <= len(data)
+            else np.uint64(0xFFFFFFFFFFFFFFFF)
+        )
+        while hits:
+            place = at + lowest(hits)
+            if place <= last and _is_date(data, place):
+                return place
+            hits &= hits - np.uint64(1)
+        at += WIDTH
+    return len(data)
+
+
+@njit(cache=True, nogil=True)
+def _is_date(data: Any, at: int) -> Any:
+    same = True
+    for each in range(len(_DATE)):
+        same &= data[at + each] == _DATE[each]
+    return same
 
 
 @intrinsic

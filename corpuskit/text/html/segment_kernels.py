@@ -28,6 +28,7 @@ from corpuskit.text.html.arrays import (
     LINKS,
     MAX_DEPTH,
     META,
+    MICRODATA,
     N_BLOCKS,
     N_ELEMENTS,
     N_MARKS,
@@ -68,14 +69,15 @@ from corpuskit.text.html.arrays import (
     TOKENS_END,
     tag_numbers,
 )  # fmt: skip
-from corpuskit.text.html.scan_kernels import borrowed, find
+from corpuskit.text.html.scan_kernels import borrowed, find, find_date
 from corpuskit.text.html.tag_kernels import (
     attributes,
     behind,
     behind_comment,
     holds,
     is_letter,
-    names_wanted,
+    language,
+    meta,
     raw_end,
     tag_end,
     tag_name,
@@ -96,12 +98,12 @@ _HTML, _TITLE, _SCRIPT, _RT, _RP, _RUBY = tag_numbers("html title script rt rp r
 def segment(data: Any, tables: Any, text: Any, elements: Any, blocks: Any, tokens: Any, marks: Any, found: Any) -> None:
     """Fill `text` with the text of the page, `elements`, `blocks`, `tokens` and `marks` as the columns above say.
 
-    Element 0 is the root. `text` has room for the page's bytes and 16 more; the other arrays bound what is remembered.
+    Element 0 is the root. `text` has room for the page's bytes and 80 more; the other arrays bound what is remembered.
     White space is one space, but in `pre`; a line break by tag is a line feed, two of them part blocks.
     """
-    owned = np.zeros(STATES + MAX_DEPTH + 257, np.int64)
+    owned = np.zeros(STATES + MAX_DEPTH + 257 + 2 * 5, np.int64)
     state, stack = borrowed(owned[:STATES]), borrowed(owned[STATES : STATES + MAX_DEPTH + 1])
-    counts = borrowed(owned[STATES + MAX_DEPTH + 1 :])
+    counts, spans = borrowed(owned[STATES + MAX_DEPTH + 1 : -2 * 5]), borrowed(owned[-2 * 5 :].reshape((5, 2)))
     data, text, elements, blocks = borrowed(data), borrowed(text), borrowed(elements), borrowed(blocks)
     tokens, marks = borrowed(tokens), borrowed(marks)
     tables = (
@@ -123,7 +125,7 @@ def segment(data: Any, tables: Any, text: Any, elements: Any, blocks: Any, token
             continue
         ahead = data[at + 1] if at + 1 < size else 0
         if is_letter(ahead):
-            at = _start_tag(data, at, size, tables, text, elements, blocks, tokens, marks, stack, counts, state)
+            at = _start_tag(data, at, size, tables, text, elements, blocks, tokens, marks, spans, stack, counts, state)
         elif ahead == _SLASH:
             if at + 2 < size and is_letter(data[at + 2]):
                 at = _end_tag(data, at, size, tables, text, elements, blocks, stack, counts, state)
@@ -137,6 +139,9 @@ def segment(data: Any, tables: Any, text: Any, elements: Any, blocks: Any, token
             if state[S_SKIP_TAG] < 0:
                 put(_LT, text, state)
             at += 1
+    microdata = find_date(data)
+    if microdata < size:
+        _mark(MICRODATA, microdata, size, marks, state)
     _flush(text, blocks, stack, state)
     while state[S_TOP] > 0:
         _pop(elements, stack, counts, state)
@@ -201,7 +206,7 @@ def _push(tag: Any, elements: Any, stack: Any, counts: Any, state: Any) -> Any:
 @njit(cache=True, nogil=True, inline="always")
 def _start_tag(
     data: Any, at: int, size: int, tables: Any, text: Any, elements: Any, blocks: Any, tokens: Any, marks: Any,
-    stack: Any, counts: Any, state: Any,
+    spans: Any, stack: Any, counts: Any, state: Any,
 ) -> Any:  # fmt: skip
     start = at
     tag, at = tag_name(data, at + 1, size, tables)
@@ -232,12 +237,15 @@ def _start_tag(
         _break(text, blocks, stack, state)
     elif tag == _HR:
         _flush(text, blocks, stack, state)
-    elif tag == _META and names_wanted(data, at, end):
-        _mark(META, at, end, marks, state)
+    elif tag == _META:
+        name = meta(data, at, end, spans)
+        if name >= 0:
+            _mark(META + name, spans[0, 0], spans[0, 1], marks, state)
     elif tag == _TIME:
         _mark(TIME, at, end, marks, state)
     elif tag == _HTML:
-        _mark(HTML, at, end, marks, state)
+        language(data, at, end, spans)
+        _mark(HTML, spans[0, 0], spans[0, 1], marks, state)
     elif tag == _BODY_TAG and state[S_BODY] == 0:
         state[S_BODY] = 1
         _flush(text, blocks, stack, state)

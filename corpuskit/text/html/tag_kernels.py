@@ -20,7 +20,10 @@ _CLASS, _ID, _ROLE, _ITEMPROP, _ITEMTYPE, _HIDDEN_NAME, _STYLE, _ARIA_HIDDEN, _S
     np.uint64(fnv(bytes(byte | 32 for byte in name)))
     for name in (b"class", b"id", b"role", b"itemprop", b"itemtype", b"hidden", b"style", b"aria-hidden", b"start")
 )
-_META_KEYS = np.array([fnv(name) for name in (b"property", b"name", b"itemprop", b"http-equiv")], np.uint64)
+_META_ATTRIBUTES = np.array(
+    [fnv(name) for name in (b"content", b"property", b"name", b"itemprop", b"http-equiv")], np.uint64
+)
+_LANGUAGE_ATTRIBUTES = np.array([fnv(name) for name in (b"lang", b"xml:lang")], np.uint64)
 _META_NAMES = np.array([fnv(name.encode()) for name in META_NAMES], np.uint64)
 # What a byte of a class name is: 0 parts tokens, 2 is a capital.
 _LETTERS = np.zeros(256, np.uint8)
@@ -167,39 +170,81 @@ def attributes(data: Any, at: int, size: int, tokens: Any, state: Any) -> int:
 
 
 @njit(cache=True, nogil=True)
-def names_wanted(data: Any, at: int, size: int) -> Any:
-    """Tell whether a <meta>, whose attributes begin at `at`, is one that `said` reads."""
-    while at < size and data[at] != _GT:
+def values(data: Any, at: int, end: int, names: Any, found: Any) -> None:
+    """Find the values of some attributes of the tag whose name ends at `at` and that ends at `end`.
+
+    names: their hashes; found[name, 0] and [name, 1]: where the value of each begins and ends, -1 where it has none.
+    """
+    found[:] = -1
+    while at < end and data[at] != _GT:
         if data[at] <= 32 or data[at] == _SLASH:
             at += 1
             continue
-        key = OFFSET
-        while at < size and data[at] > 32 and data[at] != _EQUALS and data[at] != _GT:
-            key = ((key ^ np.uint64(data[at] | 32)) * PRIME) & MASK
+        name = OFFSET
+        while at < end and data[at] > 32 and data[at] != _EQUALS and data[at] != _GT and data[at] != _SLASH:
+            name = ((name ^ np.uint64(data[at] | 32)) * PRIME) & MASK
             at += 1
-        while at < size and data[at] <= 32:
+        while at < end and data[at] <= 32:
             at += 1
-        if at >= size or data[at] != _EQUALS:
-            at += key == OFFSET and at < size and data[at] != _GT
+        if at >= end or data[at] != _EQUALS:
             continue
         at += 1
-        while at < size and data[at] <= 32:
+        while at < end and data[at] <= 32:
             at += 1
-        quoted = at < size and (data[at] == 34 or data[at] == 39)
-        quote, value = data[at] if at < size else np.uint8(0), OFFSET
-        at += quoted
-        is_name = np.any(key == _META_KEYS)
-        if quoted and not is_name:
-            at = find(data, at, size, quote, quote)
-        while at < size and ((quoted and data[at] != quote) or (not quoted and data[at] > 32 and data[at] != _GT)):
-            byte = data[at]
-            if byte > 32:
-                value = ((value ^ np.uint64(byte + 32 if 65 <= byte <= 90 else byte)) * PRIME) & MASK
-            at += 1
-        at += quoted
-        if is_name and np.any(value == _META_NAMES):
-            return True
-    return False
+        first = at
+        if at < end and (data[at] == 34 or data[at] == 39):
+            first = at + 1
+            stop = find(data, first, end, data[at], data[at])
+            at = stop + 1
+            if stop >= end:  # it is not closed, and no value
+                return
+        else:
+            while at < end and data[at] > 32 and data[at] != _GT:
+                at += 1
+            stop = at
+        for each in range(len(names)):
+            if name == names[each] and found[each, 0] < 0:
+                found[each, 0], found[each, 1] = first, stop
+
+
+@njit(cache=True, nogil=True)
+def meta(data: Any, at: int, end: int, found: Any) -> Any:
+    """Tell which of META_NAMES a <meta> is, -1 for another; found[0] is where its content begins and ends.
+
+    `at` and `end` as for `values`. Of its attributes the first of property, name, itemprop and http-equiv counts.
+    """
+    values(data, at, end, _META_ATTRIBUTES, found)
+    if found[0, 0] < 0:
+        return -1
+    for each in range(1, len(_META_ATTRIBUTES)):
+        first, stop = found[each, 0], found[each, 1]
+        if stop > first >= 0:
+            return _among_names(data, first, stop)
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _among_names(data: Any, at: int, stop: int) -> int:
+    while at < stop and data[at] <= 32:
+        at += 1
+    while at < stop and data[stop - 1] <= 32:
+        stop -= 1
+    value = OFFSET
+    for place in range(at, stop):
+        byte = data[place]
+        value = ((value ^ np.uint64(byte + 32 if 65 <= byte <= 90 else byte)) * PRIME) & MASK
+    for each in range(len(_META_NAMES)):
+        if value == _META_NAMES[each]:
+            return each
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def language(data: Any, at: int, end: int, found: Any) -> None:
+    """Set found[0] to where the value of `lang`, or that of `xml:lang`, of a tag begins and ends."""
+    values(data, at, end, _LANGUAGE_ATTRIBUTES, found[:2])
+    if found[0, 0] >= found[0, 1]:
+        found[0, 0], found[0, 1] = found[1, 0], found[1, 1]
 
 
 @njit(cache=True, nogil=True, inline="always")

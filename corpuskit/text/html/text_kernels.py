@@ -8,11 +8,13 @@ import numpy as np
 from numba import njit
 
 from corpuskit.text.html.arrays import MASK, OFFSET, PRIME, S_BEGIN, S_BRS, S_GAP, S_LINK, S_LINK_BYTES, S_POS, S_PRE
+from corpuskit.text.html.mask_kernels import WIDTH, copy, lowest, spaces
 from corpuskit.text.html.tag_kernels import is_letter
 
 _LT, _AMP = 60, 38
-# What a byte of text is: a letter or sign that is copied, white space, or one that wants a look.
-_PLAIN, _WHITE, _LOOK = 0, 1, 2
+_ONE, _LAST = np.uint64(1), np.uint64(1 << 63)
+# What a byte of text is: white space, or one that wants a look; others are copied.
+_WHITE, _LOOK = 1, 2
 _KINDS = np.zeros(256, np.uint8)
 _KINDS[[9, 10, 12, 13, 32, 11, 0]] = _WHITE
 _KINDS[[_LT, _AMP, 0xC2, 0xE2, 0xEF, 0xE3]] = _LOOK
@@ -31,17 +33,16 @@ def take_text(data: Any, at: int, size: int, tables: Any, text: Any, state: Any)
     first = pos
     while at < size:
         byte = data[at]
+        if byte == _LT:
+            break
+        if not pre and at + WIDTH <= size:
+            looks, at, pos, gap = _take_plain(data, at, text, pos, begin, gap)
+            if not looks:
+                continue
+            byte = data[at]
+            if byte == _LT:
+                break
         kind = _KINDS[byte]
-        if kind == _PLAIN:
-            if gap:
-                if pos > begin:
-                    text[pos] = 32 if gap == 1 else 10
-                    pos += 1
-                gap = 0
-            text[pos] = byte
-            pos += 1
-            at += 1
-            continue
         if kind == _WHITE:
             if pre and byte != 0:
                 if byte != 13:
@@ -96,6 +97,32 @@ def take_text(data: Any, at: int, size: int, tables: Any, text: Any, state: Any)
             state[S_LINK_BYTES] += pos - first
     state[S_POS], state[S_GAP] = pos, gap
     return at
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _take_plain(data: Any, at: Any, text: Any, pos: Any, begin: Any, gap: Any) -> Any:
+    """Copy what stands as it is of the next 64 bytes, and pass over white space behind it.
+
+    Gives (whether what comes wants a look, and where the data, the text and the space that is due are then).
+    """
+    white, look, space = spaces(data, at)
+    stop = look | (white & ~(space & ~((white | look) >> _ONE | _LAST)))  # a space stays if text follows
+    until = lowest(stop) if stop else WIDTH
+    if until:
+        before = np.int64(space & _ONE)
+        gap = max(gap, before)
+        if gap and pos > begin:
+            text[pos] = 32 if gap == 1 else 10
+            pos += 1
+        gap = 0
+        copy(data, at + before, text, pos)
+        at, pos = at + until, pos + until - before
+        if not stop:
+            return False, at, pos, gap
+    behind = ~(white >> np.uint64(until))
+    if not behind & _ONE:
+        return False, at + (lowest(behind) if behind else WIDTH), pos, max(gap, 1)
+    return True, at, pos, gap
 
 
 @njit(cache=True, nogil=True)

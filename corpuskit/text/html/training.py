@@ -155,7 +155,7 @@ def _word_hashes(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint32], npt.NDAr
     hashes, places = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
     nothing = table(np.empty(0, np.uint32), np.empty(0, np.float32))
     for at, text in enumerate(texts):
-        found = np.unique(word_hashes(np.frombuffer(text.encode() or b" ", np.uint8), *nothing))
+        found = np.unique(word_hashes(np.frombuffer(text.encode() or b" ", np.uint8), nothing))
         hashes.append(found)
         places.append(np.full(len(found), at))
     return np.concatenate(hashes), np.concatenate(places)
@@ -236,7 +236,7 @@ def train(pages: Sequence[Page], seed: int = 0) -> tuple[Lexicon, Lexicon, Trees
 
 
 def _tables(words: Lexicon, tokens: Lexicon) -> tuple[npt.NDArray[Any], ...]:
-    return (*table(*words), *table(*tokens))
+    return table(*words), table(*tokens)
 
 
 def _measure(page: Page, around: tuple[npt.NDArray[Any], ...]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -248,12 +248,11 @@ def _measure(page: Page, around: tuple[npt.NDArray[Any], ...]) -> tuple[npt.NDAr
 
 def _add_second(page: Page, values: npt.NDArray[np.float32], own: npt.NDArray[np.float64], first: Trees) -> None:
     from corpuskit.text.html.feature_kernels import second
-    from corpuskit.text.html.judge_kernels import descend
+    from corpuskit.text.html.tree_kernels import descend
 
     _, elements, blocks, _, _, found = page.parted
-    said = np.empty(len(values), np.float32)
-    descend(values, np.arange(len(values)), first, said)
-    second(said, elements, int(found[1]), blocks, len(values), own, values)
+    said = descend(values, first)
+    second(said, elements, int(found[1]), blocks, len(values), own, np.arange(len(values)), values)
 
 
 def _boost(pages: Sequence[Page], values: Sequence[npt.NDArray[np.float32]], stage: int, seed: int) -> Trees:
