@@ -30,6 +30,7 @@ from corpuskit.text.html.arrays import (
     TOKENS_END,
 )
 from corpuskit.text.html.feature_kernels import N_FIRST, N_SECOND, measure, second
+from corpuskit.text.html.keep_kernels import best_f1, keep, level
 from corpuskit.text.html.own_kernels import T_COLUMNS
 from corpuskit.text.html.render_kernels import render
 from corpuskit.text.html.scan_kernels import borrowed
@@ -37,7 +38,6 @@ from corpuskit.text.html.segment_kernels import segment
 from corpuskit.text.html.tags import fnv
 
 _AT_ONCE = 8  # blocks that go down a tree side by side: a step waits for the one before
-_BINS = 64
 _ROOM = 16
 _MAX_BLOCKS, _MAX_ELEMENTS, _MAX_TOKENS, _MAX_MARKS = 1 << 15, 1 << 16, 1 << 18, 1024
 # Outside of these stage 1 is sure, and stage 2 is not asked.
@@ -47,8 +47,6 @@ _COMMENTS = np.array(
     [fnv(name) for name in (b"comment", b"comments", b"commentlist", b"disqus", b"replies")], np.uint32
 )
 _LEAST_COMMENT_BYTES = 25
-#: Blocks are kept whose probability is over this share of the page's best expected F1.
-CUT = 0.62
 
 
 @njit(cache=True, nogil=True)
@@ -100,12 +98,12 @@ def probabilities(parted: Any, model: Any) -> Any:
     first = np.empty(count, np.float32)
     descend(out, rows, model[1], first)
     unsure = np.flatnonzero((first > _SURE_LOW) & (first < _SURE_HIGH))
-    if len(unsure) == 0:
-        return first
-    second(first, elements, found[N_ELEMENTS], blocks, count, own, out)
-    better = np.empty(len(unsure), np.float32)
-    descend(out, unsure, model[2], better)
-    first[unsure] = better
+    if len(unsure):
+        second(first, elements, found[N_ELEMENTS], blocks, count, own, out)
+        better = np.empty(len(unsure), np.float32)
+        descend(out, unsure, model[2], better)
+        first[unsure] = better
+    level(first, elements, blocks)
     return first
 
 
@@ -152,33 +150,13 @@ def descend(values: Any, rows: Any, trees: Any, out: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def best_f1(first: Any, blocks: Any) -> Any:
-    """Give the best F1 that can be expected of a page over all cuts: 2 sum(p n) / (N + sum over all (p n))."""
-    kept, expected = np.zeros(_BINS), np.zeros(_BINS)
-    total = 0.0
-    for each in range(len(first)):
-        size = blocks[each, STOP] - blocks[each, START]
-        place = min(_BINS - 1, int(first[each] * _BINS))
-        kept[place] += size
-        expected[place] += size * first[each]
-        total += size * first[each]
-    best = n = hits = 0.0
-    for place in range(_BINS - 1, -1, -1):
-        n += kept[place]
-        hits += expected[place]
-        if n > 0:
-            best = max(best, 2 * hits / (n + total))
-    return best
-
-
-@njit(cache=True, nogil=True)
 def extract(data: Any, tables: Any, model: Any, comments: bool) -> Any:
     """Give (main text as bytes, the F1 to be expected of it, marks, text of the first h1)."""
     parted = parts(data, tables)
     text, elements, blocks, _, marks, found = parted
     said = probabilities(parted, model)
     confidence = best_f1(said, blocks)
-    keeps = said > CUT * confidence
+    keeps = keep(text, elements, blocks, said, confidence)
     if comments:
         _add_comments(parted, keeps)
     kept = np.flatnonzero(keeps)

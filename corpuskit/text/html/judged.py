@@ -28,7 +28,7 @@ def judge(page: bytes) -> Judged:
     """Judge the blocks of a page in UTF-8, as `html_to_text` does."""
     import numpy as np
 
-    from corpuskit.text.html import judge_kernels, model, tags
+    from corpuskit.text.html import judge_kernels, keep_kernels, model, tags
     from corpuskit.text.html.arrays import ELEMENT, PARENT, START, STOP, TAG
 
     if not page:
@@ -36,13 +36,14 @@ def judge(page: bytes) -> Judged:
     parted = judge_kernels.parts(np.frombuffer(page, np.uint8), tags.tables())
     text, elements, blocks = parted[:3]
     said = judge_kernels.probabilities(parted, model.shipped())
-    confidence = float(judge_kernels.best_f1(said, blocks))
+    confidence = float(keep_kernels.best_f1(said, blocks))
+    keeps = keep_kernels.keep(text, elements, blocks, said, confidence)
     found = []
-    for block, probability in zip(blocks.tolist(), said.tolist(), strict=True):
+    for block, probability, kept in zip(blocks.tolist(), said.tolist(), keeps.tolist(), strict=True):
         around, element = [], block[ELEMENT]
         while element > 0:
             around.append(tags.NAMES[elements[element, TAG]])
             element = int(elements[element, PARENT])
         words = text[block[START] : block[STOP]].tobytes().decode("utf-8", "replace")
-        found.append(Block(tuple(reversed(around)), words, probability, probability > judge_kernels.CUT * confidence))
-    return Judged(tuple(found), confidence, judge_kernels.CUT * confidence)
+        found.append(Block(tuple(reversed(around)), words, probability, kept))
+    return Judged(tuple(found), confidence, keep_kernels.CUT * confidence)
