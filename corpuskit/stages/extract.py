@@ -179,6 +179,6 @@ STAGE = Stage(
     ),
     steps=(Step(read, writes={"docs": Table(EXTRACTED)}, cut=cut),),
     reasons=REASONS,
-    version=4,
+    version=5,
     some_extra="html",
 )

@@ -17,7 +17,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The blocks of a page in their order, the F1 to be expected, and the least probability of what is kept."""
+    """The blocks of a page in their order, the F1 to be expected, and the cut: blocks over it are kept.
+
+    Headings and pieces between what is kept stay from half of it on, and menus among the text go in spite of it.
+    """
 
     blocks: tuple[Block, ...]
     confidence: float
