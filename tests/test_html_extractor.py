@@ -231,6 +231,11 @@ def kept(page: str, said: list[float]) -> list[str]:
     return [text[block[START] : block[STOP]].tobytes().decode() for block in blocks[keeps]]
 
 
+def test_a_page_without_blocks_has_no_text() -> None:
+    assert [html_to_text(page).text for page in ("<div", "<br>", " ", "<script>x")] == [""] * 4
+    assert kept("<div>", []) == []
+
+
 def test_items_of_a_list_are_judged_with_their_list() -> None:
     page = "<p>text</p><ul><li>one</li><li>two</li><li>six</li></ul>"
     assert kept(page, [0.9, 0.8, 0.5, 0.8]) == ["text", "one", "two", "six"]

@@ -64,6 +64,8 @@ def best_f1(first: Any, blocks: Any) -> Any:
 def level(said: Any, elements: Any, blocks: Any) -> None:
     """Draw the probability of each item of a list half-way to the mean of the list, by length."""
     count = len(blocks)
+    if count == 0:
+        return
     lists_owned, sums_owned = np.full(count, -1, np.int64), np.zeros((len(elements), 2))
     lists, sums, elements, blocks = borrowed(lists_owned), borrowed(sums_owned), borrowed(elements), borrowed(blocks)
     for each in range(count):
@@ -91,9 +93,17 @@ def keep(text: Any, elements: Any, blocks: Any, said: Any, confidence: Any) -> A
     over = said > CUT * confidence
     keeps = over.copy()
     _join(elements, blocks, said > _JOINED * CUT * confidence, over, keeps)
+    for each in range(len(blocks)):
+        if keeps[each] and said[each] < _LIKELY and _is_short_link(blocks[each]):
+            _drop_menus(text, blocks, said, keeps)
+            break
+    return keeps
+
+
+@njit(cache=True, nogil=True)
+def _drop_menus(text: Any, blocks: Any, said: Any, keeps: Any) -> None:
+    """Drop short links in a row, or with the same text, if so much else stays."""
     links = _short_links(text, blocks)
-    if not np.any(keeps & (links > 0)):
-        return keeps
     drops = keeps & (links > 0) & (said < _LIKELY)
     hashes = np.sort(links[links > 0])
     rest = dropped = run = 0
@@ -113,8 +123,13 @@ def keep(text: Any, elements: Any, blocks: Any, said: Any, confidence: Any) -> A
             drops[each] &= same >= _SAME
         dropped += size if drops[each] else 0
     if rest > _REST_BYTES and rest > _REST_RATIO * dropped:
-        keeps &= ~drops
-    return keeps
+        keeps[:] = keeps & ~drops
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _is_short_link(block: Any) -> Any:
+    size = block[STOP] - block[START]
+    return size < _LINK_BYTES and 10 * block[LINK] > 9 * size
 
 
 @njit(cache=True, nogil=True)
@@ -137,10 +152,9 @@ def _short_links(text: Any, blocks: Any) -> Any:
     """Give a hash of the text of each block that is a short link, 0 for the others."""
     found = np.zeros(len(blocks), np.uint64)
     for each in range(len(blocks)):
-        start, stop = blocks[each, START], blocks[each, STOP]
-        if stop - start < _LINK_BYTES and 10 * blocks[each, LINK] > 9 * (stop - start):
+        if _is_short_link(blocks[each]):
             key = OFFSET
-            for place in range(start, stop):
+            for place in range(blocks[each, START], blocks[each, STOP]):
                 key = ((key ^ np.uint64(text[place])) * PRIME) & MASK
             found[each] = key | np.uint64(1)
     return found
