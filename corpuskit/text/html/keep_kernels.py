@@ -35,6 +35,7 @@ _OWN_SHARE = np.float32(0.5)  # of an item's own probability beside the mean of 
 _MOST_WEIGHT = 400  # bytes that a block counts for in a mean
 _HEADING = np.array([name in ("h2", "h3", "h4", "h5", "h6") for name in NAMES])
 _JOINED = 0.5  # share of the cut from which blocks stay with those around them
+_H1, _HEADLINE = NAMES.index("h1"), 0.8  # and headlines, which articles' gold leaves out
 # Links that are dropped: no longer, no likelier, so many in a row or with the same text, if so much else stays.
 _LINK_BYTES, _LIKELY, _RUN, _SAME = 60, np.float32(0.8), 3, 3
 _REST_BYTES, _REST_RATIO = 300, 4
@@ -90,9 +91,8 @@ def level(said: Any, elements: Any, blocks: Any) -> None:
 @njit(cache=True, nogil=True)
 def keep(text: Any, elements: Any, blocks: Any, said: Any, confidence: Any) -> Any:
     """Tell which blocks stay: those over the cut and what belongs to them, but for menus among other text."""
-    over = said > CUT * confidence
-    keeps = over.copy()
-    _join(elements, blocks, said > _JOINED * CUT * confidence, over, keeps)
+    keeps = said > CUT * confidence
+    _join(elements, blocks, said, CUT * confidence, keeps)
     for each in range(len(blocks)):
         if keeps[each] and said[each] < _LIKELY and _is_short_link(blocks[each]):
             _drop_menus(text, blocks, said, keeps)
@@ -133,15 +133,18 @@ def _is_short_link(block: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _join(elements: Any, blocks: Any, likely: Any, over: Any, keeps: Any) -> None:
+def _join(elements: Any, blocks: Any, said: Any, cut: Any, keeps: Any) -> None:
     """Keep a likely heading right above text that stays, and what is likely and no link between blocks that stay."""
     for each in range(len(blocks) - 1):
-        block, after = blocks[each], blocks[each + 1]
-        if over[each] or not likely[each] or not over[each + 1]:
+        if not _JOINED * cut < said[each] <= cut < said[each + 1]:
             continue
-        if _HEADING[elements[block[ELEMENT], TAG]] and not _HEADING[elements[after[ELEMENT], TAG]]:
+        block, after = blocks[each], blocks[each + 1]
+        tag, below = elements[block[ELEMENT], TAG], elements[after[ELEMENT], TAG]
+        if tag == _H1:
+            keeps[each] = said[each] > _HEADLINE * cut and below != _H1
+        elif _HEADING[tag] and below != _H1 and not _HEADING[below]:
             keeps[each] = True
-        elif each and over[each - 1] and 2 * block[LINK] < block[STOP] - block[START]:
+        elif each and said[each - 1] > cut and 2 * block[LINK] < block[STOP] - block[START]:
             parent = elements[block[ELEMENT], PARENT]
             same = parent == elements[after[ELEMENT], PARENT] == elements[blocks[each - 1, ELEMENT], PARENT]
             keeps[each] = same
