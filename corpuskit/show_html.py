@@ -31,7 +31,7 @@ def page_lines(path: str, *, as_json: bool) -> Iterator[str]:
         yield json.dumps({"confidence": round(judged.confidence, 4), "cut": round(judged.cut, 4), "blocks": blocks})
         return
     kept = sum(each.kept for each in judged.blocks)
-    yield f"{path}: {kept:,} of {len(judged.blocks):,} blocks are kept, those over {judged.cut:.2f}"
+    yield f"{path}: {kept:,} of {len(judged.blocks):,} blocks are kept, the cut is {judged.cut:.2f}"
     yield f"html_confidence {judged.confidence:.2f}: the F1 that is to be expected of the text"
     for each in judged.blocks:
         text = printable(" ".join(each.text.split()))

@@ -168,15 +168,13 @@ def segments(tables: Path, report: Report) -> None:
     from corpuskit.text.html import training
 
     rows = read(tables / "train")
-    judged = rows.pop("trafilatura_eval")
-    others = [page for table in rows.values() for row in table if (page := training.prepare(row)) is not None]
-    prepared = [training.prepare(row) for row in judged]
+    judged = rows["trafilatura_eval"]
+    pages = list(training.prepared(row for table in rows.values() for row in table))
     folds = [zlib.crc32(f"fold {row['host']}".encode()) % _FOLDS for row in judged]
     texts: dict[str, list[str]] = {"ours": [""] * len(judged)}
     for fold in range(_FOLDS):
         unseen = {row["host"] for row, at in zip(judged, folds, strict=True) if at == fold}
-        pages = [page for page, at in zip(prepared, folds, strict=True) if at != fold and page is not None]
-        extract = ours(trained(pages + [page for page in others if page.host not in unseen]))
+        extract = ours(trained([page for page in pages if page.host not in unseen]))
         for at, row in enumerate(judged):
             if folds[at] == fold:
                 texts["ours"][at] = safe(extract, row["html"])

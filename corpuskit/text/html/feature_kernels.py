@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from corpuskit.text.html.alike_kernels import nearest_best
 from corpuskit.text.html.arrays import (
     BREAKS,
     DEPTH,
@@ -195,6 +196,8 @@ def measure(
     _chains(elements, n_elements, tokens, names, chain, bits)
     _running(blocks, count, elements, own, sums)
     best = _scores(blocks, count, elements, n_elements, own, scores)
+    bests = np.empty(count, np.int64)
+    nearest_best(elements, n_elements, tokens, best, scores, count, bests)
     _runs(blocks, count, own, runs)
     headings(elements, blocks, count, runs)
     for each in range(count):
@@ -202,7 +205,7 @@ def measure(
         at = _of_text(blocks[each], own[each], row)
         at = _of_elements(elements, blocks[each], chain, bits, row, at)
         at = _of_containers(elements, blocks[each], sums, count, row, at)
-        at = _of_best(elements, blocks[each], each, best, scores, sums, count, row, at)
+        at = _of_best(elements, blocks[each], each, bests[each], scores, sums, count, row, at)
         at = _of_neighbours(elements, blocks, each, count, own, chain, row, at)
         at = _of_place(blocks, each, count, own, sums, runs, n_elements, row, at)
     kept[0] = 0  # it lives until here

@@ -31,7 +31,6 @@ from corpuskit.text.html.own_kernels import T_COLUMNS
 from corpuskit.text.html.segment_kernels import segment
 from corpuskit.text.html.tags import fnv
 
-_BINS = 64
 _ROOM = 80  # text is copied in pieces of 64 bytes
 _MAX_BLOCKS, _MAX_ELEMENTS, _MAX_TOKENS, _MAX_MARKS = 1 << 15, 1 << 16, 1 << 18, 1024
 # Outside of these stage 1 is sure, and stage 2 is not asked.
@@ -41,8 +40,6 @@ _COMMENTS = np.array(
     [fnv(name) for name in (b"comment", b"comments", b"commentlist", b"disqus", b"replies")], np.uint32
 )
 _LEAST_COMMENT_BYTES = 25
-#: Blocks are kept whose probability is over this share of the page's best expected F1.
-CUT = 0.62
 
 
 @njit(cache=True, nogil=True)
@@ -95,26 +92,6 @@ def features(parted: Any, lexicons: Any) -> Any:
     if count:
         measure(text, elements, n_elements, blocks, count, tokens, lexicons, room, out)
     return out, own
-
-
-@njit(cache=True, nogil=True)
-def best_f1(first: Any, blocks: Any) -> Any:
-    """Give the best F1 that can be expected of a page over all cuts: 2 sum(p n) / (N + sum over all (p n))."""
-    kept, expected = np.zeros(_BINS), np.zeros(_BINS)
-    total = 0.0
-    for each in range(len(first)):
-        size = blocks[each, STOP] - blocks[each, START]
-        place = min(_BINS - 1, int(first[each] * _BINS))
-        kept[place] += size
-        expected[place] += size * first[each]
-        total += size * first[each]
-    best = n = hits = 0.0
-    for place in range(_BINS - 1, -1, -1):
-        n += kept[place]
-        hits += expected[place]
-        if n > 0:
-            best = max(best, 2 * hits / (n + total))
-    return best
 
 
 @njit(cache=True, nogil=True)

@@ -17,7 +17,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The blocks of a page in their order, the F1 to be expected, and the least probability of what is kept."""
+    """The blocks of a page in their order, the F1 to be expected, and the cut: blocks over it are kept.
+
+    Headings and pieces between what is kept stay from half of it on, and menus among the text go in spite of it.
+    """
 
     blocks: tuple[Block, ...]
     confidence: float
@@ -28,7 +31,7 @@ def judge(page: bytes) -> Judged:
     """Judge the blocks of a page in UTF-8, as `html_to_text` does."""
     import numpy as np
 
-    from corpuskit.text.html import extraction, judge_kernels, tags
+    from corpuskit.text.html import extraction, keep_kernels, tags
     from corpuskit.text.html.arrays import (
         BLOCK_COLUMNS,
         ELEMENT,
@@ -51,13 +54,14 @@ def judge(page: bytes) -> Judged:
         room.bytes[room.head[name] : room.head[name + 1]] for name in (R_TEXT, R_ELEMENTS, R_BLOCKS, R_SAID)
     )
     around_all = elements.view(np.int32).reshape(-1, ELEMENT_COLUMNS)
-    rows = blocks.view(np.int32).reshape(-1, BLOCK_COLUMNS).tolist()
+    rows, probabilities = blocks.view(np.int32).reshape(-1, BLOCK_COLUMNS), said.view(np.float32)
+    keeps = keep_kernels.keep(text, around_all, rows, probabilities, confidence)
     found = []
-    for block, probability in zip(rows, said.view(np.float32).tolist(), strict=True):
+    for block, probability, kept in zip(rows.tolist(), probabilities.tolist(), keeps.tolist(), strict=True):
         around, element = [], block[ELEMENT]
         while element > 0:
             around.append(tags.NAMES[around_all[element, TAG]])
             element = int(around_all[element, PARENT])
         words = text[block[START] : block[STOP]].tobytes().decode("utf-8", "replace")
-        found.append(Block(tuple(reversed(around)), words, probability, probability > judge_kernels.CUT * confidence))
-    return Judged(tuple(found), confidence, judge_kernels.CUT * confidence)
+        found.append(Block(tuple(reversed(around)), words, probability, kept))
+    return Judged(tuple(found), confidence, keep_kernels.CUT * confidence)

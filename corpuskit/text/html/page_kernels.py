@@ -36,7 +36,8 @@ from corpuskit.text.html.arrays import (
     TAKEN,
 )  # fmt: skip
 from corpuskit.text.html.feature_kernels import N_FIRST, N_SECOND, measure, second
-from corpuskit.text.html.judge_kernels import CUT, best_f1, is_unsure, most, with_comments
+from corpuskit.text.html.judge_kernels import is_unsure, most, with_comments
+from corpuskit.text.html.keep_kernels import best_f1, keep, level
 from corpuskit.text.html.own_kernels import T_COLUMNS
 from corpuskit.text.html.render_kernels import BYTES_A_BLOCK, item_numbers, write
 from corpuskit.text.html.scan_kernels import borrowed
@@ -164,8 +165,16 @@ def _judge(parted: Any, known: Any, room: Any, comments: bool) -> Any:
         measure(text, elements, n_elements, blocks, count, tokens, lexicons, scratch, by_block)
         ask(first, stride, count, _trees(known, 0), total, said)
         _ask_again(elements, blocks, own, first, both.view(np.float32), rows, kept, known, total, said)
+    level(said, elements, blocks)
     confidence = best_f1(said, blocks)
-    n_kept = _kept(parted, said, CUT * confidence, comments, kept)
+    keeps = keep(text, elements, blocks, said, confidence)
+    if comments:
+        with_comments(parted, keeps)
+    n_kept = 0
+    for each in range(count):
+        if keeps[each]:
+            kept[n_kept] = each
+            n_kept += 1
     numbers = numbers.view(np.int64).reshape((2, n_elements))
     item_numbers(elements, numbers[0], numbers[1])
     used = write(text, elements, blocks, kept[:n_kept], numbers[0], written)
@@ -198,18 +207,3 @@ def _ask_again(
     ask(both, stride, unsure, _trees(known, 1), total, better)
     for each in range(unsure):
         said[asked[each]] = better[each]
-
-
-@njit(cache=True, nogil=True)
-def _kept(parted: Any, said: Any, cut: float, comments: bool, kept: Any) -> int:
-    """Note which blocks are kept; gives how many."""
-    number = 0
-    if comments:
-        chosen = np.flatnonzero(with_comments(parted, said > cut))
-        kept[: len(chosen)] = chosen
-        return len(chosen)
-    for each in range(len(said)):
-        if said[each] > cut:
-            kept[number] = each
-            number += 1
-    return number
