@@ -18,6 +18,7 @@ from corpuskit.lm.recipe import SIZES, Shape, shape_of, size_of
 torch = pytest.importorskip("torch")
 
 from corpuskit.lm import network, rotary, transformer  # noqa: E402
+from corpuskit.lm.gated import silu_gated  # noqa: E402
 from corpuskit.lm.norm import rms_norm  # noqa: E402
 from corpuskit.lm.sampling import Sampling, sample  # noqa: E402
 
@@ -111,6 +112,20 @@ def test_sharing_out_and_turning_at_once_gives_what_the_single_operations_give()
     (ours,) = torch.autograd.grad((q, k, v), x, slopes)
     (theirs,) = torch.autograd.grad(expected, x, slopes)
     torch.testing.assert_close(ours, theirs)
+
+
+def test_the_gate_and_its_gradient_are_those_of_pytorch() -> None:
+    gate = torch.cat((torch.linspace(-40, 40, 1001), torch.tensor([0.0, 1e-20, 90.0, -90.0]))).requires_grad_()
+    up = torch.randn(len(gate), generator=torch.Generator().manual_seed(0)).requires_grad_()
+    slope = torch.randn(len(gate), generator=torch.Generator().manual_seed(1))
+    ours, theirs = silu_gated(gate, up), torch.nn.functional.silu(gate) * up
+    torch.testing.assert_close(ours, theirs, rtol=2e-6, atol=3e-5)
+    for mine, other in zip(
+        torch.autograd.grad(ours, (gate, up), slope), torch.autograd.grad(theirs, (gate, up), slope), strict=True
+    ):
+        torch.testing.assert_close(mine[:-4], other[:-4], rtol=1e-5, atol=1e-4)
+    with torch.no_grad():
+        assert torch.equal(silu_gated(gate, up), theirs)
 
 
 def test_numbers_of_other_types_take_the_operations_of_pytorch() -> None:

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from corpuskit.lm.gated import silu_gated
 from corpuskit.lm.norm import rms_norm
 from corpuskit.lm.recipe import Shape
 from corpuskit.lm.rotary import Rotation, rope, turned
@@ -75,7 +76,7 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., width] to the same."""
-        narrowed: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        narrowed: Tensor = self.down_proj(silu_gated(self.gate_proj(x), self.up_proj(x)))
         return narrowed
 
 
