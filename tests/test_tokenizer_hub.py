@@ -115,3 +115,18 @@ def test_what_is_not_there_is_one_line(server: Any, tmp_path: Path, name: str, c
     found, err = tokenize(server, tmp_path / "home", tmp_path / "out", name)
     assert (found, len(err.strip().splitlines())) == (code, 1)
     assert says in err
+
+
+def test_a_hub_that_does_not_answer_is_no_missing_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    from corpuskit.errors import Unavailable
+    from corpuskit.sources import hub_tokenizer
+
+    def download(*words: object, **options: object) -> str:
+        raise LocalEntryNotFoundError("cannot reach the hub")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    with pytest.raises(Unavailable, match="no file or folder owner/name"):
+        hub_tokenizer.fetch("owner/name")

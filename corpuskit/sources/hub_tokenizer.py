@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def fetch(name: str) -> str:
     if found is None or name.endswith(".json"):
         raise NoInput("--tokenizer", f"{name}: no such file or folder", "check the path")
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     file = None
     with _quiet():
@@ -33,26 +34,35 @@ def fetch(name: str) -> str:
                 file = hf_hub_download(found["name"], each, revision=found["revision"])
             except EntryNotFoundError as error:
                 if each == TOKENIZER:
+                    if isinstance(error, LocalEntryNotFoundError):  # the hub does not answer, and the cache has none
+                        raise _unavailable(name, error) from None
                     problem = f"the hub's {name} has no {TOKENIZER} ({one_line(str(error))})"
                     remedy = (
                         f"make one with `transformers`: AutoTokenizer.from_pretrained({name!r}).save_pretrained(...)"
                     )
                     raise NoInput("--tokenizer", problem, remedy) from None
             except Exception as error:  # from the network, the hub, or the disk
-                problem = f"no file or folder {name}, and the hub does not give a tokenizer: {one_line(str(error))}"
-                raise Unavailable("--tokenizer", problem, "check the name; HF_TOKEN opens what is private") from None
+                raise _unavailable(name, error) from None
     assert file is not None
     return os.path.dirname(file)
 
 
+def _unavailable(name: str, error: Exception) -> Unavailable:
+    problem = f"no file or folder {name}, and the hub does not give a tokenizer: {one_line(str(error))}"
+    return Unavailable("--tokenizer", problem, "check the name; HF_TOKEN opens what is private")
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
+    from huggingface_hub.utils import logging as hub_logging
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-    shown = not are_progress_bars_disabled()
+    shown, level = not are_progress_bars_disabled(), hub_logging.get_verbosity()
     disable_progress_bars()
+    hub_logging.set_verbosity(logging.ERROR)  # each try that fails would be told; the error tells it once
     try:
         yield
     finally:
+        hub_logging.set_verbosity(level)
         if shown:
             enable_progress_bars()
