@@ -11,6 +11,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,ray,html,unigram,bleu,dev]'
+	$(BIN)/python -m compileall -q corpuskit
 	@touch $@
 
 demo: setup

@@ -99,6 +99,11 @@ def _import(file: Path, words: str) -> ModuleType:
     return module
 
 
+def has_user_stages() -> bool:
+    """Tell whether there are folders of a user's own stages."""
+    return bool(_user_folders())
+
+
 def _user_folders() -> list[Path]:
     return [Path(each) for each in os.environ.get(VARIABLE, "").split(os.pathsep) if each]
 

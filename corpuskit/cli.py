@@ -14,6 +14,7 @@ import click
 
 from corpuskit import __version__, catalog, exits
 from corpuskit.errors import BadData, CorpuskitError, UsageError
+from corpuskit.lean import spare_threads
 
 if TYPE_CHECKING:
     from corpuskit.options import OptionSpec
@@ -176,8 +177,10 @@ def _recipe() -> list[click.Parameter]:
 
 
 def _stage_command(words: str) -> click.Command:
+    spare_threads()
     from corpuskit.options import specs
     from corpuskit.reference import help_text
+    from corpuskit.streams import reads_or_writes_rows
 
     stage = catalog.load(words)
     params: list[click.Parameter] = []
@@ -209,7 +212,7 @@ def _stage_command(words: str) -> click.Command:
                 )
             )
     params += [_click_option(spec) for spec in specs(stage.options)]
-    if _streams(stage) and not any(spec.name == "format" for spec in specs(stage.options)):
+    if reads_or_writes_rows(stage) and not any(spec.name == "format" for spec in specs(stage.options)):
         params.append(
             click.Option(
                 ["--format", "stream_format"],
@@ -227,14 +230,6 @@ def _stage_command(words: str) -> click.Command:
         context_settings=_SETTINGS,
         callback=click.pass_context(_stage_callback(words, stage)),
     )
-
-
-def _streams(stage: Stage) -> bool:
-    from corpuskit.plan import final_artifacts
-    from corpuskit.stage import Table
-
-    main = next(iter(final_artifacts(stage).values()))
-    return isinstance(main, Table) or any({"docs", "tokens"} & set(each.artifacts) for each in stage.inputs)
 
 
 def _click_option(spec: OptionSpec) -> click.Option:
@@ -289,6 +284,7 @@ def run(
     A stage whose folder already holds the output of the same stage, options and input is skipped; an interrupted one
     goes on where it stopped. `corpuskit show ROOT` draws the table of the run.
     """
+    spare_threads()
     from corpuskit.commands import run_recipe
 
     for line in run_recipe(progress, recipe, root, settings, until, params):

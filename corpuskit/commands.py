@@ -12,8 +12,7 @@ from typing import Any
 from corpuskit import catalog, dataset, model_text, show, streams
 from corpuskit.errors import BadData, UsageError
 from corpuskit.executors import make_executor
-from corpuskit.lean import spare, spare_pandas
-from corpuskit.network import Network
+from corpuskit.lean import spare
 from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
 from corpuskit.plan import StagePlan, check_out, cut, foresight, plan_stage, state
 from corpuskit.progress import Progress
@@ -39,14 +38,12 @@ def run_one(
     `how` holds the options that leave no trace in the output: executor, workers, ray_address, overwrite, json and
     stream_format.
     """
-    spare()
+    spare(pandas=not catalog.has_user_stages())
     stage = catalog.load(words)
     if _helps():
         if stage.together:
             _help(words, given, inputs, str(out), overwrite=how["overwrite"])
         return
-    if issubclass(stage.options, Network):  # a process that does nothing else; a recipe may need pandas later
-        spare_pandas()
     format = how.get("stream_format") or "arrow"
     dashes = [each for each in stage.inputs if "-" in inputs[each.name]]
     if len(dashes) > 1:

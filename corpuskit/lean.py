@@ -1,18 +1,21 @@
 """Spare what no stage has a use for, and each process would pay for.
 
 pandas, which pyarrow loads (30 MB, a sixth of a second); scipy's linear algebra, which numba loads (a fifth of a
-second); looking for garbage among what never goes.
+second); threads that numpy and pyarrow start, which keep a process from being forked; looking for garbage among what
+never goes.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 _spared = False
+_NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 #: Objects that were made and not freed until their cycles are looked for, and how often older ones are looked at too.
 _COLLECT_AFTER = (50_000, 20, 20)
 
@@ -36,6 +39,24 @@ class _NoBlas:
         return None
 
 
+def spare_threads() -> None:
+    """Load numpy and pyarrow, if they are not there yet, without the threads that parts of them start at import.
+
+    Those are OpenBLAS, though no stage multiplies matrices with numpy, and jemalloc, which gives memory back in the
+    background and is not the allocator that pyarrow uses by itself. A process of one thread can be forked safely. What
+    the user has set stays, and libraries that are loaded later find nothing set.
+    """
+    if "numpy" in sys.modules or "pyarrow" in sys.modules:
+        return
+    held = {name: value for name, value in _NO_THREADS.items() if name not in os.environ}
+    os.environ.update(held)
+    try:
+        import pyarrow as pa  # noqa: F401  # and numpy with it: loaded here for what they find in the environment
+    finally:
+        for name in held:
+            del os.environ[name]
+
+
 def spare_scipy() -> None:
     """Let numba believe, if it is not there yet, that there is no BLAS: compiled loops here multiply no matrices.
 
@@ -46,10 +67,15 @@ def spare_scipy() -> None:
         sys.meta_path.insert(0, finder)
 
 
-def spare() -> None:
-    """Spare this process what is no use to any command: for processes of our own only, never at import."""
+def spare(*, pandas: bool) -> None:
+    """Spare this process what is no use to any command, and pandas if told so: for our own processes, never at import.
+
+    A user's stages may convert tables to pandas; ours do not.
+    """
     collect_seldom()
     spare_scipy()
+    if pandas:
+        spare_pandas()
 
 
 def collect_seldom() -> None:

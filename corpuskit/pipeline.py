@@ -23,6 +23,7 @@ from corpuskit.task import Task, TaskReport, files_folder, finished
 
 #: Called with (stage name, tasks done, tasks in all, the report) whenever a task is done.
 Watch = Callable[[str, int, int, TaskReport], None]
+_DYING_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -314,10 +315,21 @@ def _locked(out: str) -> Iterator[None]:
         os.makedirs(work, exist_ok=True)
         handle = os.open(os.path.join(work, "lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(out, "another run works in this folder", "wait for it to end") from None
+        _lock(handle, out)
         yield
     finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # closing is not enough: forked workers have the file open too
         os.close(handle)
+
+
+def _lock(handle: int, out: str) -> None:
+    """Lock an open file. Raises Busy where another run holds it, not where the workers of one that was killed die."""
+    patience = time.monotonic() + _DYING_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > patience:
+                raise Busy(out, "another run works in this folder", "wait for it to end") from None
+            time.sleep(_DYING_SECONDS / 50)

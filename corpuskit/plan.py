@@ -10,6 +10,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from corpuskit.errors import CannotCreate, NoInput, UsageError
 from corpuskit.options import build, plain, traceless
 from corpuskit.stage import Apart, Batches, Files, Input, OneFile, Stage, Step, Table, Whole, group
 from corpuskit.task import Read, Task, missing_extra
+from corpuskit.text.threads import thread_count
 
 _RUNNER_GIVES = {"options", "out", "shard", "artifacts", "return"}
 _BUCKET_BYTES = 64 << 20
@@ -134,7 +136,9 @@ def resolve(given: str | Source, wanted: Input, where: str) -> list[Source]:
     files = raw_files(given)
     if not files:
         raise NoInput(where, f"{given}: the folder holds no files", "check the path")
-    return [Source(file, _content(file), None, storage.size(file) or 0) for file in files]
+    with ThreadPoolExecutor(thread_count()) as pool:  # its threads end here: workers may be forked later
+        contents = list(pool.map(_content, files))
+    return [Source(file, content, None, storage.size(file) or 0) for file, content in zip(files, contents, strict=True)]
 
 
 def raw_files(path: str) -> list[str]:

@@ -98,6 +98,11 @@ def has_rows(stage: Stage) -> bool:
     return isinstance(next(iter(final_artifacts(stage).values())), Table)
 
 
+def reads_or_writes_rows(stage: Stage) -> bool:
+    """Tell whether a stream of rows can be a stage's input or its output."""
+    return has_rows(stage) or any({"docs", "tokens"} & set(each.artifacts) for each in stage.inputs)
+
+
 def can_stream(stage: Stage) -> bool:
     """Tell whether a stage can hand its rows on while it reads: one step makes its table, row by row."""
     if not has_rows(stage):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 
 def runs(code: str) -> str:
     """Run Python code in a process of its own; gives what it prints."""
@@ -34,6 +36,20 @@ pyarrow.array([{"a": 1}])
 print("pandas" in sys.modules)
 """
     assert runs(code) == "False"
+
+
+def test_numpy_and_pyarrow_start_no_threads_and_leave_nothing_set() -> None:
+    code = """
+import os
+before = dict(os.environ)
+from corpuskit.lean import spare_threads
+spare_threads()
+import numpy, pyarrow.compute, pyarrow.fs
+print(len(os.listdir("/proc/self/task")), dict(os.environ) == before)
+"""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux tells a process's threads")
+    assert runs(code).split() == ["1", "True"]
 
 
 def test_a_command_looks_for_garbage_seldom() -> None:

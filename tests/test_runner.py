@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,18 @@ def test_two_runs_in_one_folder_do_not_meet(tmp_path: Path, corpuskit: Any) -> N
         result = corpuskit("clean", tmp_path / "docs", tmp_path / "out")
     assert result.code == 75
     assert "another run works in this folder" in result.err
+
+
+def test_a_run_waits_for_the_workers_of_one_that_was_killed(tmp_path: Path, corpuskit: Any) -> None:
+    write_docs(tmp_path / "docs", prose(5))
+    (tmp_path / "out" / ".work").mkdir(parents=True)
+    lock = open(tmp_path / "out" / ".work" / "lock", "w")  # noqa: SIM115  # closed by another thread
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    dying = threading.Timer(0.4, lock.close)
+    dying.start()
+    result = corpuskit("clean", tmp_path / "docs", tmp_path / "out")
+    dying.join()
+    assert result.code == 0
 
 
 def test_one_flipped_byte_in_any_file_is_found_and_the_file_named(tmp_path: Path, corpuskit: Any) -> None:

@@ -1,8 +1,9 @@
-"""Run tasks in a pool of spawned processes on this machine."""
+"""Run tasks in a pool of processes on this machine."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
+from corpuskit import catalog
 from corpuskit.errors import CorpuskitError
 from corpuskit.executors import cores
-from corpuskit.lean import spare, spare_pandas
+from corpuskit.lean import spare
 from corpuskit.task import Task, TaskReport, execute
 
 #: Tasks that wait in the pool's queue, per worker; the rest waits here.
@@ -25,7 +27,8 @@ _AHEAD = 4
 def pool_executor(workers: int) -> Iterator[Callable[[Sequence[Task]], Iterator[TaskReport]]]:
     """Give an executor whose processes start when a step has several tasks, and end with the context.
 
-    Workers are spawned, not forked: the libraries below start threads, which a fork would leave hanging.
+    They are forked where this process has no threads: they begin with all that it has imported. Where it has some, or
+    the system does not tell, they are spawned: locks that other threads hold would stay locked in a fork.
     """
     with contextlib.ExitStack() as stack:
         pool: list[ProcessPoolExecutor] = []
@@ -35,11 +38,9 @@ def pool_executor(workers: int) -> Iterator[Callable[[Sequence[Task]], Iterator[
                 yield from map(execute, tasks)
                 return
             if not pool:
-                spawn = multiprocessing.get_context("spawn")
+                context = multiprocessing.get_context("fork" if _is_alone() else "spawn")
                 threads = max(1, cores() // workers)
-                pool.append(
-                    ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker, initargs=(threads,))
-                )
+                pool.append(ProcessPoolExecutor(workers, context, _start_worker, (threads,)))
                 stack.callback(_stop, pool[0])
             yield from _run(pool[0], tasks, workers)
 
@@ -76,13 +77,25 @@ def _stop(pool: ProcessPoolExecutor) -> None:
         child.join(10)
 
 
+def _is_alone() -> bool:
+    """Tell whether this process has a single thread; no where the system does not say, as only Linux does."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
 def _start_worker(threads: int) -> None:
-    """Share the cores among the workers, leave interrupts to the parent, and die with it, even if it was killed."""
+    """Share the cores among the workers, leave interrupts to the parent, and die with it, even if it was killed.
+
+    What a fork has of the parent's goes: how it ends on a signal, where it shows what stages tell.
+    """
     for variable in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(variable, str(threads))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    spare()
-    spare_pandas()
+    logging.getLogger("corpuskit").handlers.clear()
+    spare(pandas=not catalog.has_user_stages())
     parent = multiprocessing.parent_process()
     assert parent is not None
 
