@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _STATUS = re.compile(rb"(?:HTTP/\d(?:\.\d)?|ICY)[ \t]+(\d{3})(?!\d)", re.I)
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_HEAD_END = re.compile(rb"\n\r?\n")
+_FOLD = re.compile(r"\n[ \t]+")
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.I)
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _MAX_HEAD_BYTES = 1 << 20
@@ -48,19 +49,19 @@ def parse_response(block: bytes) -> Response | None:
 
 def header_fields(head: bytes) -> dict[str, str]:
     """Read header lines behind a first line, names in lower case; of repeated ones the first counts."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError:  # one line need not make the others unreadable
+        text = "\n".join(map(_text, head.split(b"\n")))
+    lines = text.replace("\r\n", "\n").partition("\n")[2]
+    if "\n " in lines or "\n\t" in lines:
+        lines = _FOLD.sub(" ", lines)  # obsolete
     fields: dict[str, str] = {}
-    last = ""
-    for raw in head.split(b"\n")[1:]:
-        line = raw.rstrip(b"\r")
-        if line[:1] in (b" ", b"\t") and last:  # an obsolete folded line
-            fields[last] += " " + _text(line).strip()
-            continue
-        name, colon, value = line.partition(b":")
-        last = _text(name).strip().lower() if colon else ""
-        if last in fields:
-            last = ""
-        elif last:
-            fields[last] = _text(value).strip()
+    for line in lines.split("\n"):
+        name, colon, value = line.partition(":")
+        name = name.strip().lower()
+        if colon and name and name not in fields:
+            fields[name] = value.strip()
     return fields
 
 

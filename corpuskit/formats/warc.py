@@ -20,7 +20,8 @@ from corpuskit.text.html import HtmlError
 
 _START = re.compile(rb"WARC/\d")
 _RESTART = re.compile(rb"\nWARC/\d\.\d+\r?\n")
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_HEAD_END = re.compile(rb"\n\r?\n")
+_BLANK = re.compile(rb"[\r\n \t]*")
 _MAX_HEAD_BYTES = 1 << 20
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _LOOKS_HTML = re.compile(rb"\s*(?:<!--[^>]*-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta)\b", re.I)
@@ -131,8 +132,8 @@ class RecordReader:
 
     def _skip_newlines(self) -> bool:
         while self._fill(1):
-            blank = len(self._buffer) - len(self._buffer.lstrip(b"\r\n \t"))
-            self._drop(blank)
+            blank = _BLANK.match(self._buffer)
+            self._drop(blank.end() if blank else 0)
             if self._buffer:
                 self._fill(16)
                 return True
