@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from corpuskit import catalog, dataset, model_text, show, streams
+from corpuskit.cutting import cut
 from corpuskit.errors import BadData, UsageError
 from corpuskit.executors import make_executor
 from corpuskit.lean import spare
 from corpuskit.pipeline import Outcome, Watch, run_all, run_stage
-from corpuskit.plan import StagePlan, check_out, cut, foresight, plan_stage, state
+from corpuskit.plan import StagePlan, check_out, foresight, plan_stage, state
 from corpuskit.progress import Progress
 from corpuskit.recipe import plan_recipe, read_recipe
 from corpuskit.show_clusters import figure_lines, packing_lines

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from corpuskit import dataset, storage
+from corpuskit.cutting import Made, cut
 from corpuskit.dataset import MARKED, Ancestor, Artifact, Ledger, Manifest, Shard
 from corpuskit.errors import Busy, CorpuskitError
 from corpuskit.executors import Executor
 from corpuskit.formats.durable import sync
-from corpuskit.plan import Made, StagePlan, check_extra, check_out, cut, final_artifacts
+from corpuskit.plan import StagePlan, check_extra, check_out, final_artifacts
 from corpuskit.stage import Files, Table
 from corpuskit.task import Task, TaskReport, files_folder, finished
 

@@ -13,9 +13,10 @@ import msgspec
 import pyarrow as pa
 
 from corpuskit import catalog, dataset, storage
+from corpuskit.cutting import Made, cut
 from corpuskit.dataset import STDIN, Artifact, Ledger, Manifest
 from corpuskit.errors import BadData, UsageError
-from corpuskit.plan import Made, Source, cut, final_artifacts, plan_stage
+from corpuskit.plan import Source, final_artifacts, plan_stage
 from corpuskit.schema import DOCS
 from corpuskit.shardfile import ShardWriter
 from corpuskit.stage import Figures, Input, Stage, Table, Written

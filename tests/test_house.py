@@ -26,6 +26,7 @@ FLOORS = {
         "task",
         "catalog",
         "plan",
+        "cutting",
         "recipe",
         "pipeline",
         "executors",

@@ -29,8 +29,8 @@ from corpuskit.formats.bz2_regions import CHUNK_BYTES, Bz2Regions
 from corpuskit.formats.threads import in_order
 from corpuskit.text.threads import thread_count
 
-#: A second thread decompresses these, which takes longer than what is done with the bytes, but not for a mere look.
-_SLOW, _PIECES_BEFORE_AHEAD = ("xz",), 4
+#: A second thread decompresses it, which takes longer than what is done with the bytes, but not for a mere look.
+_SLOW, _PIECES_BEFORE_AHEAD = "xz", 4
 _PIECE_BYTES = 1 << 20  # the most that one step decompresses (zstd has no such bound: see _Zstd)
 _XZ_MEMORY_BYTES = 1 << 29
 
@@ -199,7 +199,7 @@ class ByteStream:
 
     def _next(self) -> bytes:
         """Give the next non-empty piece; b"" at the end and at a break."""
-        if self._taken == _PIECES_BEFORE_AHEAD and self.compression in _SLOW and thread_count() > 1:
+        if self._taken == _PIECES_BEFORE_AHEAD and self.compression == _SLOW and thread_count() > 1:
             self._pieces = _ahead_of(self._pieces)
         self._taken += 1
         for piece in self._pieces:
