@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from corpuskit.formats.document import Origin, Reading
 from corpuskit.formats.opening import ByteStream, open_bytes
+from corpuskit.formats.response import header_fields
 from corpuskit.formats.warc import Damage, RecordReader, read_warc
 from tests.data import shared
 
@@ -131,6 +132,22 @@ def test_html_is_seen_where_no_type_is_given() -> None:
 )
 def test_the_charset_comes_from_the_bytes_the_header_or_the_page(body: bytes, header: str) -> None:
     assert row(page(body, header))["text"].startswith("Über uns\n\nGrüezi")
+
+
+@pytest.mark.parametrize(
+    ("head", "fields"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-A:b:c\r", {"content-type": "text/html", "x-a": "b:c"}),
+        (b"HTTP/1.1 200 OK\nA: one\nB: two", {"a": "one", "b": "two"}),
+        (b"WARC/1.0\r\nA: one\r\n\t two\r\n three\r\nB: x", {"a": "one two three", "b": "x"}),
+        (b"WARC/1.0\r\nA: first\r\na: second\r\n folded", {"a": "first"}),
+        (b"WARC/1.0\r\nA: caf\xe9\r\nB: caf\xc3\xa9\r\nno colon\r\n: no name", {"a": "caf\xe9", "b": "caf\xe9"}),
+        (b"HTTP/1.1 200 OK", {}),
+    ],
+    ids=["crlf", "lf", "folded", "repeated", "charsets", "none"],
+)
+def test_header_lines_are_read_as_servers_write_them(head: bytes, fields: dict[str, str]) -> None:
+    assert header_fields(head) == fields
 
 
 def test_bytes_that_do_not_decode_are_replaced_and_counted() -> None:
