@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.bytes_kernels import WIDTH, borrowed, count, feeds, low, lowest
+from corpuskit.text.bytes_kernels import WIDTH, borrowed, cases, count, feeds, low, lowest
 from corpuskit.text.half_kernels import add_four, add_one
 from corpuskit.text.language import JUDGED_BYTES, LOWER, MIN_LINE_BYTES, MIN_LINE_SCORE, UNSETTLED, UPPER
 
 _KNOWN_LOGS = 256
 _OVERDUE_BYTES = 512
 _MIX, _HIGH_BIT, _EIGHT, _ROOT = np.uint64(0x9E3779B97F4A7C15), np.uint64(63), np.uint64(8), np.uint64(0)
-_AHEAD, _LEAST, _WARM = 4096, 256, 8  # bytes walked at once at most and at least, and before a quarter of them
+# Bytes walked at once, at most and at least; the parts they are walked in, and the bytes before each.
+_AHEAD, _LEAST, _PARTS, _WARM = 4096, 256, 16, 8
 # Powers of e that a line's sum is as good without, and how near to MIN_LINE_SCORE that leaves its share.
 _FAINT, _CLOSE = -18.0, 1e-4
 
@@ -36,17 +37,23 @@ def _code_point(data: Any, at: int, stop: int) -> Any:
 @njit(cache=True, nogil=True)
 def look_twice(data: Any, offsets: Any, properties: Any, out: Any) -> None:
     """Tell which texts may not be in normal form C, or may be in capitals throughout."""
+    data, properties = borrowed(data), borrowed(properties)
     for text in range(len(offsets) - 1):
-        bits = np.uint8(0)
+        bits = 0
         at, stop = offsets[text], offsets[text + 1]
         while at < stop:
-            if data[at] < 0x80:
-                bits |= properties[data[at]]
-                at += 1
-            else:
+            if data[at] >= 0x80:
                 char, width = _code_point(data, at, stop)
                 bits |= properties[char]
                 at += width
+            elif at + WIDTH <= stop:
+                upper, lower, beyond = cases(data, at)
+                size = lowest(beyond) if beyond else WIDTH
+                bits |= (UPPER if upper & low(size) else 0) | (LOWER if lower & low(size) else 0)
+                at += size
+            else:
+                bits |= properties[data[at]]
+                at += 1
         out[text] = (bits & UNSETTLED) != 0 or ((bits & UPPER) != 0 and (bits & LOWER) == 0)
 
 
@@ -59,7 +66,8 @@ def identify(data: Any, offsets: Any, model: Any, labels: Any, scores: Any, shar
     passed over counts as being in the language of the line before it.
     """
     data = borrowed(data)
-    automaton = (borrowed(model.moves), borrowed(model.rows), np.empty(_AHEAD, np.uint32))
+    states, now, starts = np.empty(_AHEAD, np.uint32), np.empty(_PARTS, np.uint64), np.empty(_PARTS, np.uint64)
+    automaton = (borrowed(model.moves), borrowed(model.rows), states, now, starts)
     features, none, table = borrowed(model.features), len(model.table), borrowed(model.table)
     prior, first = borrowed(model.prior), borrowed(model.first)
     of_line, of_text = np.zeros(none + 1, np.int32), np.zeros(none + 1, np.int32)
@@ -72,7 +80,7 @@ def identify(data: Any, offsets: Any, model: Any, labels: Any, scores: Any, shar
         speaking, waiting = -1, 0  # the language of the last line that told; characters before the first such line
         chars[:] = 0
         length, judged, n_text = stop - at, 0, 0
-        state, walked, origin = _ROOT, at, at  # automaton[2] holds the states behind data[origin:walked]
+        state, walked, origin = _ROOT, at, at  # `states` has the states behind data[origin:walked]
         while at < stop:
             end, line_chars = _end_of_line(data, at, stop)
             if _enough(judged, at - offsets[text], length):
@@ -86,8 +94,8 @@ def identify(data: Any, offsets: Any, model: Any, labels: Any, scores: Any, shar
                         origin, walked = at, _ahead(at, end, stop, length)
                         _walk(data, at, walked, state, automaton)
                     last = min(end, walked)
-                    n_seen = _count(automaton[2][at - origin : last - origin], features, none, counts, seen, n_seen)
-                    state, at = np.uint64(automaton[2][last - origin - 1]), last
+                    n_seen = _count(states[at - origin : last - origin], features, none, counts, seen, n_seen)
+                    state, at = np.uint64(states[last - origin - 1]), last
                 judged += end - begin
                 if alone:
                     n_text = n_seen
@@ -155,40 +163,36 @@ def _moved(moves: Any, rows: Any, state: Any, byte: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def _walk(data: Any, at: int, stop: int, state: Any, automaton: Any) -> None:
-    """Set automaton[2] to the state behind each byte of data[at:stop], the automaton being in `state` before.
+    """Set the states behind each byte of data[at:stop], the automaton being in `state` before.
 
-    Each step waits for two loads, so four quarters are walked side by side. A state tells what the last few bytes
-    are: the later quarters begin some bytes early and are in the right state when they come to their start. Where one
-    was not, it is walked again.
+    Each step waits for two loads, so several parts are walked side by side. A state tells what the last few bytes are:
+    the later parts begin some bytes early and are in the right state when they come to their start. Where one was not,
+    it is walked again.
     """
-    moves, rows, states = automaton
-    quarter = (stop - at) // 4
-    if quarter < 4 * _WARM:
-        quarter = 0
-    else:
-        one, two, three, four = at, at + quarter, at + 2 * quarter, at + 3 * quarter
-        b, c, d = _ROOT, _ROOT, _ROOT
-        for early in range(-_WARM, 0):
-            b = _moved(moves, rows, b, data[two + early])
-            c = _moved(moves, rows, c, data[three + early])
-            d = _moved(moves, rows, d, data[four + early])
-        starts = (b, c, d)
-        for each in range(quarter):
-            state = _moved(moves, rows, state, data[one + each])
-            b = _moved(moves, rows, b, data[two + each])
-            c = _moved(moves, rows, c, data[three + each])
-            d = _moved(moves, rows, d, data[four + each])
-            states[each], states[quarter + each] = state, b
-            states[2 * quarter + each], states[3 * quarter + each] = c, d
-        ends = (b, c, d)
-        for part in range(3):
-            if starts[part] == state:
-                state = ends[part]
-                continue
-            for each in range((part + 1) * quarter, (part + 2) * quarter):
-                state = _moved(moves, rows, state, data[at + each])
-                states[each] = state
-    for each in range(4 * quarter, stop - at):
+    moves, rows, states, now, starts = automaton
+    moves, rows, states, now = borrowed(moves), borrowed(rows), borrowed(states), borrowed(now)
+    parts = max(1, min(_PARTS, (stop - at) // (4 * _WARM)))
+    size = (stop - at) // parts
+    now[:] = _ROOT
+    for early in range(-_WARM, 0):
+        for part in range(1, parts):
+            now[part] = _moved(moves, rows, now[part], data[at + part * size + early])
+    starts[:] = now
+    now[0] = state
+    for each in range(size):
+        for part in range(parts):
+            here = _moved(moves, rows, now[part], data[at + part * size + each])
+            now[part] = here
+            states[part * size + each] = here
+    state = now[0]
+    for part in range(1, parts):
+        if starts[part] == state:
+            state = now[part]
+            continue
+        for each in range(part * size, (part + 1) * size):
+            state = _moved(moves, rows, state, data[at + each])
+            states[each] = state
+    for each in range(parts * size, stop - at):
         state = _moved(moves, rows, state, data[at + each])
         states[each] = state
 

@@ -18,6 +18,7 @@ from corpuskit.text.bytes_kernels import WIDTH, eight, feeds, hashed, low, lowes
 from corpuskit.text.bytes_kernels import count as bit_count
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_OTHER = np.uint64(0xF1DE83E19937733D)
 _ZERO, _ONE, _TOP = np.uint64(0), np.uint64(1), np.uint64(64)
 _COUNT = np.int64(1) << 32  # a value of `top_ngram` is a count above the number of the first n-gram
 _SURE = 16  # letters by which `doubled_letters` picks
@@ -74,19 +75,33 @@ def doubled_letters(letters: Any, places: Any, count: int, least: int, buckets: 
     words, the fewest of an n-gram, have fewer letters. letters: those of all words, zeros behind; word i is
     letters[places[i]:places[i + 1]].
     """
-    size = buckets_for(count)
+    found = max(count - least + 1, 0)
+    for each in range(found):
+        picked[each] = each
+    for factor in (_FACTOR, _OTHER):  # what shares a bucket by chance has one of its own the second time
+        found = _doubled(letters, places, least, factor, found, buckets, slots, picked)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _doubled(
+    letters: Any, places: Any, least: int, factor: Any, found: int, buckets: Any, slots: Any, picked: Any
+) -> int:
+    """Keep of picked[:found] the words that share their bucket with another, and those of few letters; how many."""
+    size = buckets_for(found)
     buckets[:size] = 0
     shift = _TOP - np.uint64(lowest(np.uint64(size)))
-    for at in range(count):
-        place = places[at]
-        slot = (eight(letters, place) * _FACTOR ^ eight(letters, place + 8)) * _FACTOR >> shift
-        slots[at] = slot
+    for each in range(found):
+        place = places[picked[each]]
+        slot = (eight(letters, place) * factor ^ eight(letters, place + 8)) * _FACTOR >> shift
+        slots[each] = slot
         buckets[slot] = (buckets[slot] << 1 | 1) & _TWICE
-    found = 0
-    for at in range(count - least + 1):
-        picked[found] = at
-        found += (buckets[slots[at]] == _TWICE) | (places[at + least] - places[at] < _SURE)
-    return found
+    kept = 0
+    for each in range(found):
+        at = picked[each]
+        picked[kept] = at
+        kept += (buckets[slots[each]] == _TWICE) | (places[at + least] - places[at] < _SURE)
+    return kept
 
 
 @njit(cache=True, nogil=True)

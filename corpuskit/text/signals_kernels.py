@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.bytes_kernels import WIDTH, borrowed, copy_sixteen, hashed
+from corpuskit.text.bytes_kernels import WIDTH, borrowed, copy_sixteen, hashed, hashed_word
 from corpuskit.text.bytes_kernels import count as bit_count
 from corpuskit.text.line_signals_kernels import line_signals, stripped
 from corpuskit.text.plain_words_kernels import (
@@ -122,7 +122,15 @@ def _words(data: Any, spans: Any, count: int, properties: Any, into: Any, copied
         at, stop, kind = spans[BEGIN, word], spans[END, word], spans[KIND, word]
         if not kind & KNOWN:
             kind = _looked_up(data, at, stop, properties) | kind & FRESH
-        marks[word] = hashed(data, at, stop)
+        if stop - at <= 16 and at + 16 <= len(data):
+            marks[word] = hashed_word(data, at, stop - at)
+            if copied:
+                copy_sixteen(data, at, letters, place)
+        else:
+            marks[word] = hashed(data, at, stop)
+            if copied:
+                _copy(data, at, stop, letters, place)
+        place += stop - at
         chars, counts, ends = kind >> CHARS, (kind & COUNTED) != 0, (kind & ENDS) != 0
         alphabetic += (kind & ALPHA) != 0
         counted += counts
@@ -130,9 +138,6 @@ def _words(data: Any, spans: Any, count: int, properties: Any, into: Any, copied
         starts = (kind & FRESH) != 0 or (ended and not ends and not kind & PUNCT)
         sentences += starts
         ended = (ended and not starts) or ends
-        if copied:
-            _copy(data, at, stop, letters, place)
-            place += stop - at
         length += chars
         places[word + 1], lengths[word + 1] = place, length
     letters[place : place + _SLACK] = 0
