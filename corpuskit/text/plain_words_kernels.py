@@ -66,9 +66,10 @@ def step(data: Any, at: int, stop: int, lookup: Any, spans: Any, count: int, fre
         run, kind = figures, _FIGURES
     size = lowest(~run)
     end = begin + size
-    known, full = 0, STOPPED  # what a full stop is told by
+    known, full = np.uint16(0), np.uint32(0)  # `full` tells whether a full stop parts
     if kind == _LETTERS and end < stop and data[end] >= 0x80:
         end, kind, full = _beyond_ascii(data, begin, stop, properties)
+        known = _known(data, begin, end - begin, beside)
     elif size and size < HALF and end <= stop:
         known = _known(data, begin, size, beside)
         full = properties[data[end - 1]]
@@ -107,7 +108,7 @@ def step(data: Any, at: int, stop: int, lookup: Any, spans: Any, count: int, fre
 
 @njit(cache=True, nogil=True, inline="always")
 def _known(data: Any, at: int, size: int, beside: Any) -> Any:
-    """Tell how a word of ASCII is known by heart: ALONE and DOTTED."""
+    """Tell how a word of so many bytes is known by heart: ALONE and DOTTED."""
     key = ((eight(data, at) & low(min(size, 8) * 8)) + np.uint64(size)) * _FACTOR
     entry = beside[key >> _SHIFT]
     return entry & 3 if entry >> 2 == (key >> _MARK) & _FOURTEEN or entry >> 2 == 0 else np.uint16(0)

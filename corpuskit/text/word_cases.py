@@ -95,13 +95,13 @@ def table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
 
 @functools.lru_cache(maxsize=1)
 def beside() -> npt.NDArray[np.uint16]:
-    """Give, by the hash of words of ASCII letters or figures, whether they or they with signs are a case.
+    """Give, by the hash of words of letters or figures, whether they or they with signs are a case.
 
     Above ALONE and DOTTED stand fourteen bits of the hash; 0 where words share an entry, which then is of any word.
     """
     table = np.zeros(1 << BESIDE_BITS, np.uint16)
     for case in cases():
-        match = re.fullmatch(rf"[{re.escape(OPENING)}]*([A-Za-z]+|[0-9]+)([{re.escape(CLOSING)}.]*)", case)
+        match = re.fullmatch(rf"[{re.escape(OPENING)}]*([^\W\d_]+|[0-9]+)([{re.escape(CLOSING)}.]*)", case)
         if match:
             word = match[1].encode()
             key = (int.from_bytes(word[:8], "little") + len(word)) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
