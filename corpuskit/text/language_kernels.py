@@ -14,7 +14,7 @@ from corpuskit.text.language import JUDGED_BYTES, LOWER, MIN_LINE_BYTES, MIN_LIN
 _KNOWN_LOGS = 256
 _OVERDUE_BYTES = 512
 _MIX, _HIGH_BIT, _EIGHT, _ROOT = np.uint64(0x9E3779B97F4A7C15), np.uint64(63), np.uint64(8), np.uint64(0)
-# Bytes walked at once, at most and at least; the parts they are walked in, and the bytes before each.
+# Bytes walked at once, at most and if there are as many; the parts they are walked in, and the bytes before each.
 _AHEAD, _LEAST, _PARTS, _WARM = 4096, 256, 16, 8
 # Powers of e that a line's sum is as good without, and how near to MIN_LINE_SCORE that leaves its share.
 _FAINT, _CLOSE = -18.0, 1e-4
@@ -91,7 +91,7 @@ def identify(data: Any, offsets: Any, model: Any, labels: Any, scores: Any, shar
                 begin = at
                 while at < end:
                     if at >= walked:
-                        origin, walked = at, _ahead(at, end, stop, length)
+                        origin, walked = at, _ahead(data, at, end, stop, judged, offsets[text])
                         _walk(data, at, walked, state, automaton)
                     last = min(end, walked)
                     n_seen = _count(states[at - origin : last - origin], features, none, counts, seen, n_seen)
@@ -151,9 +151,16 @@ def _end_of_line(data: Any, at: int, stop: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _ahead(at: int, end: int, stop: int, length: int) -> int:
-    """Tell how far to walk: to the end of the line, and on where the next lines are short and sure to be judged."""
-    return min(stop if length <= JUDGED_BYTES else max(end, min(at + _LEAST, stop)), at + _AHEAD)
+def _ahead(data: Any, at: int, end: int, stop: int, judged: int, begin: int) -> int:
+    """Tell how far to walk from `at`: over the next lines too, as far as they will be judged, _AHEAD bytes at most."""
+    if stop - begin <= JUDGED_BYTES:
+        return min(stop, at + _AHEAD)
+    judged += end - at
+    while end < stop and end - at < _LEAST and not _enough(judged, end - begin, stop - begin):
+        last = end
+        end, _ = _end_of_line(data, last, stop)
+        judged += end - last
+    return min(end, at + _AHEAD)
 
 
 @njit(cache=True, nogil=True, inline="always")
