@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 COLUMNS = 16
 _SHORTS, _LONGS = ir.VectorType(ir.IntType(16), COLUMNS), ir.VectorType(ir.IntType(32), COLUMNS)
 _HALVES, _FLOATS = ir.VectorType(ir.HalfType(), COLUMNS), ir.VectorType(ir.FloatType(), COLUMNS)
+_LINES = 5  # of the cache, 64 bytes each, in a row
 _BIAS = 2.0**112  # the difference of the exponents of float32 and float16
 
 
@@ -84,3 +85,22 @@ def add_four(context: Any, sums: Any, table: Any, rows: Any, weights: Any) -> An
     """Add (w0 * t0 + w1 * t1) + (w2 * t2 + w3 * t3) to sums, of four rows t and their weights w; else as `add_one`."""
     signature = types.void(sums, table, types.UniTuple(types.int64, 4), types.UniTuple(types.float32, 4))
     return _adding(sums, table, cgutils.unpack_tuple, cgutils.unpack_tuple, signature)
+
+
+@intrinsic
+def fetch(context: Any, table: Any, row: Any) -> Any:
+    """Have the CPU bring table[row] near before it is added. Nothing else happens, even where there is no such row."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        long, flag = ir.IntType(64), ir.IntType(32)
+        matrix = target.make_array(signature.args[0])(target, builder, arguments[0])
+        width = cgutils.unpack_tuple(builder, matrix.shape)[1]
+        place = builder.bitcast(builder.gep(matrix.data, [builder.mul(arguments[1], width)]), cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        for line in range(0, _LINES * 64, 64):
+            byte = builder.gep(place, [ir.Constant(long, line)])
+            builder.call(function, [byte, ir.Constant(flag, 0), ir.Constant(flag, 3), ir.Constant(flag, 1)])
+        return target.get_dummy_value()
+
+    return types.void(table, types.int64), generate

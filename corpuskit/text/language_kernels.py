@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from corpuskit.text.bytes_kernels import WIDTH, borrowed, cases, count, feeds, low, lowest
-from corpuskit.text.half_kernels import add_four, add_one
+from corpuskit.text.half_kernels import add_four, add_one, fetch
 from corpuskit.text.language import JUDGED_BYTES, LOWER, MIN_LINE_BYTES, MIN_LINE_SCORE, UNSETTLED, UPPER
 
 _KNOWN_LOGS = 256
@@ -94,7 +94,7 @@ def identify(data: Any, offsets: Any, model: Any, labels: Any, scores: Any, shar
                         origin, walked = at, _ahead(data, at, end, stop, judged, offsets[text])
                         _walk(data, at, walked, state, automaton)
                     last = min(end, walked)
-                    n_seen = _count(states[at - origin : last - origin], features, none, counts, seen, n_seen)
+                    n_seen = _count(states[at - origin : last - origin], features, none, counts, seen, n_seen, table)
                     state, at = np.uint64(states[last - origin - 1]), last
                 judged += end - begin
                 if alone:
@@ -205,11 +205,15 @@ def _walk(data: Any, at: int, stop: int, state: Any, automaton: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _count(states: Any, features: Any, none: int, counts: Any, seen: Any, n_seen: int) -> int:
-    """Count the features of states, `none` left out, and list those that are new; gives how many there are now."""
+def _count(states: Any, features: Any, none: int, counts: Any, seen: Any, n_seen: int, table: Any) -> int:
+    """Count the features of states, `none` left out, and list those that are new; gives how many there are now.
+
+    Their rows of the table are sent for: 29 MB lie far off, and to wait for each when it is added took a tenth.
+    """
     counts[none] = 1  # never new
     for each in range(len(states)):
         feature = features[states[each]]
+        fetch(table, feature)
         before = counts[feature]
         seen[n_seen] = feature
         n_seen += before == 0
