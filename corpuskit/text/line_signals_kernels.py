@@ -92,9 +92,8 @@ def line_signals(
     phrases = (borrowed(phrases[0]), borrowed(phrases[1]))
     size = table_size(sizes[1] + 1)
     keys[:size] = _ZERO
-    broken = bullets = trailing = scripts = policies = 0
     hashes = ellipses = braces = lorem = 0
-    fed = (0, 0, 0, 0, 0, 0, 0)
+    broken, fed = (0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0, 0)
     seen = 0  # what the line mentions: 1 for a script, 2 for a policy
     begin, fed_begin, dotted = start, start, start
     chars = fed_chars = 0
@@ -108,13 +107,9 @@ def line_signals(
         braces += count(brace)
         ellipses += count(ellipsis)
         while dots:
-            place = at + lowest(dots)
-            dots &= dots - _ONE
-            if place >= dotted:
-                dotted = place
-                while dotted < stop and data[dotted] == 46:
-                    dotted += 1
-                ellipses += (dotted - place) // 3
+            more, dotted = _dots(data, max(dotted, at + lowest(dots)), stop)
+            ellipses += more
+            dots &= ~low(dotted - at)
         events = feeds | breaks | openings
         while events:
             bit = lowest(events)
@@ -131,22 +126,32 @@ def line_signals(
                 fed_begin, fed_chars = place + 1, here + 1
             if place < begin:
                 continue  # the second half of a line break
-            bullet, dot = _ends_of_line(data, begin, place, properties)
-            broken += 1
-            bullets += bullet
-            trailing += dot
-            scripts += seen & 1
-            policies += seen >> 1
+            broken = _broken(data, begin, place, properties, seen, broken)
             begin, seen = place + _break_size(data, place, stop), 0
         chars += count(begins)
     if stop > begin:
-        bullet, dot = _ends_of_line(data, begin, stop, properties)
-        broken, bullets, trailing = broken + 1, bullets + bullet, trailing + dot
-        scripts, policies = scripts + (seen & 1), policies + (seen >> 1)
+        broken = _broken(data, begin, stop, properties, seen, broken)
     fed = _fed(data, fed_begin, stop, sizes[0] - fed_chars, properties, keys, size, fed)
-    _fill(row, sizes[2], broken, (hashes, ellipses, braces, lorem), (bullets, trailing, scripts, policies))
+    _fill(row, sizes[2], (hashes, ellipses, braces, lorem), broken)
     if sizes[0]:
         _fill_fed(row, sizes, (data[start] == 10) + (data[stop - 1] == 10), fed)
+
+
+@njit(cache=True, nogil=True)
+def _dots(data: Any, at: int, stop: int) -> Any:
+    """Give the ellipses in the dots from `at` on, and where the dots end."""
+    end = at
+    while end < stop and data[end] == 46:
+        end += 1
+    return (end - at) // 3, end
+
+
+@njit(cache=True, nogil=True)
+def _broken(data: Any, begin: int, end: int, properties: Any, seen: int, sums: Any) -> Any:
+    """Count the line data[begin:end]: lines, those with bullets and with ellipses, those that mention a script or a
+    policy."""
+    bullet, dots = _ends_of_line(data, begin, end, properties)
+    return sums[0] + 1, sums[1] + bullet, sums[2] + dots, sums[3] + (seen & 1), sums[4] + (seen >> 1)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -174,16 +179,16 @@ def _ends_of_line(data: Any, start: int, stop: int, properties: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _fill(row: Any, words: int, lines: int, signs: Any, shares: Any) -> None:
+def _fill(row: Any, words: int, signs: Any, lines: Any) -> None:
     row[3] = signs[0] / words if words else 0.0
     row[4] = signs[1] / words if words else 0.0
     row[27], row[28] = signs[2], signs[3]
-    if lines:
+    if lines[0]:
         row[5], row[6], row[29], row[30] = (
-            shares[0] / lines,
-            shares[1] / lines,
-            shares[2] / lines,
-            shares[3] / lines,
+            lines[1] / lines[0],
+            lines[2] / lines[0],
+            lines[3] / lines[0],
+            lines[4] / lines[0],
         )
 
 
