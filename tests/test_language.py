@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import unicodedata
 import zipfile
 from collections import Counter
+from random import Random
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -212,3 +217,49 @@ def test_a_wrong_threshold_is_an_error_that_says_why(word: str, expected: str) -
 def test_a_language_that_is_named_twice_is_an_error() -> None:
     with pytest.raises(UsageError, match="en is named twice"):
         language.thresholds(["en=0.5", "en=0.6"])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 4096), st.randoms(use_true_random=False), st.sampled_from([ENGLISH, RUSSIAN, SENTENCES["ja"]]))
+def test_a_text_is_walked_in_parts_as_byte_after_byte(size: int, random: Random, sentence: str) -> None:
+    from corpuskit.text import language_kernels as kernels
+
+    model, _ = language._model()
+    odd = bytes(random.randrange(256) for _ in range(random.choice([0, 40])))
+    data = np.frombuffer((odd + sentence.encode()) * (size // len(sentence.encode()) + 1), np.uint8)[:size]
+    states, parts = np.zeros(4096, np.uint32), kernels._PARTS
+    automaton = (model.moves, model.rows, states, np.zeros(parts, np.uint64), np.zeros(parts, np.uint64))
+    kernels._walk(data, 0, size, np.uint64(0), automaton)
+    state, expected = 0, []
+    for byte in data.tolist():
+        state = int(model.moves[int(model.rows[state]) * 256 + byte])
+        expected.append(state)
+    assert states[:size].tolist() == expected
+
+
+@pytest.mark.parametrize("processor", ["native", "generic"])
+def test_float16_is_widened_exactly_whatever_the_processor_can_do(processor: str) -> None:
+    code = """if True:
+        import numpy as np
+        from numba import njit
+        from corpuskit.text.half_kernels import add_four, add_one
+
+        @njit
+        def run(sums, more, table):
+            for row in range(len(table)):
+                add_one(sums[row], table, row, np.float32(0.7))
+                other = len(table) - 1 - row
+                weights = (np.float32(0.1), np.float32(2.5), np.float32(3.0), np.float32(0.3))
+                add_four(more[row], table, (row, other, row, other), weights)
+
+        halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+        table = halves[np.isfinite(halves)].reshape(-1, 64)
+        wide = table.astype(np.float32)
+        sums, more = np.ones_like(wide), np.ones_like(wide)
+        run(sums, more, table.view(np.uint16))
+        a, b, c, d = map(np.float32, (0.1, 2.5, 3.0, 0.3))
+        assert (sums == 1 + np.float32(0.7) * wide).all()
+        assert (more == 1 + ((a * wide + b * wide[::-1]) + (c * wide + d * wide[::-1]))).all()
+    """
+    environment = os.environ if processor == "native" else {**os.environ, "NUMBA_CPU_NAME": processor}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=120)

@@ -232,6 +232,13 @@ def test_a_card_number_passes_the_check_of_luhn(number: int) -> None:
     assert found(text) == ({"card": 1} if luhn(text) else {})
 
 
+@pytest.mark.parametrize("behind", ["", " and words" * 12])
+def test_what_is_found_does_not_depend_on_its_place(behind: str) -> None:
+    numbers = "jane@doe.org, 8.8.8.8, +49 30 901820, (212) 736-5000, 4111 1111 1111 1111, DE89 3704 0044 0532 0130 00"
+    for before in range(70):
+        assert found("x" * before + f" {numbers}{behind}") == {"email": 1, "ip": 1, "phone": 2, "card": 1, "iban": 1}
+
+
 def test_counts_are_per_document_and_nulls_stay() -> None:
     texts = pa.array(["a@b.org c@d.org 8.8.8.8", None, "", "no more"])
     after, counts = pii.redact(texts)

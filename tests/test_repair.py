@@ -345,6 +345,21 @@ def test_a_cache_that_is_cut_short_or_not_ours_to_write_does_no_harm(
     assert list(repair_tables.load() or ()) == ["classes", "properties"]
 
 
+def test_ftfy_is_not_imported_where_no_line_needs_it() -> None:
+    code = """if True:
+        import sys
+        import pyarrow as pa
+        from corpuskit.text import repair, repair_tables
+        text = "caf\\u00e9 \\u201cquoted\\u201d"
+        assert repair.repair_column(pa.array([text + " "])).to_pylist() == [text]
+        assert "ftfy" not in sys.modules
+        print(repair_tables.file_name())
+    """
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == repair_tables.file_name()
+    assert f"-ftfy-{ftfy.__version__}-" in done.stdout
+
+
 def test_where_there_are_no_tables_ftfy_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
     from corpuskit.text import repair as room
 

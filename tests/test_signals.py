@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpuskit.text import stopwords
+from corpuskit.text import stopwords, word_cases
 from corpuskit.text.signals import EDITED, POLICIES, SIGNALS, signals, words
 from tests.data import shared
 
@@ -173,6 +173,13 @@ def test_words_leave_nothing_out_but_white_space(text: str) -> None:
     assert "".join(words(text)) == "".join(text.split())
 
 
+@settings(deadline=None, max_examples=1000)
+@given(TEXTS | st.lists(st.sampled_from(list(word_cases.cases()) + list(' \n.,:()[]"!?8éИA'))).map("".join))
+def test_plain_words_part_at_the_end_of_the_data_as_amid_it(text: str) -> None:
+    behind = "z" * 64  # near the end words are parted character by character
+    assert words(f"{text}\n{behind}") == [*words(text), behind]
+
+
 # Traps, each with the smallest text
 
 
@@ -189,6 +196,41 @@ def test_a_null_text_reads_as_empty() -> None:
 
 def test_the_top_ngram_of_a_text_without_repetition_is_its_first() -> None:
     assert one("ab cd ef")["top_2gram_chars"] == 5 / 8
+
+
+def top_and_duplicates(parted: list[str]) -> dict[str, int]:
+    """The characters of repeated n-grams by their definition."""
+    found = {}
+    for width in range(2, 5):
+        grams = [tuple(parted[at : at + width]) for at in range(len(parted) - width + 1)]
+        top = max(grams, key=lambda gram: (grams.count(gram), -grams.index(gram)), default=())
+        found[f"top_{width}gram_chars"] = len(" ".join(top)) * grams.count(top)
+    for width in range(5, 11):
+        seen, at, chars = set(), 0, 0
+        while at + width <= len(parted):
+            gram = "".join(parted[at : at + width])
+            again = gram in seen
+            seen.add(gram)
+            chars += len(gram) * again
+            at += width if again else 1
+        found[f"dup_{width}gram_chars"] = chars
+    return found
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.sampled_from(["a", "aa", "é", "ab", "abab", "Привет", "longer", "a" * 17, "the", "of"]), max_size=30),
+    st.lists(st.integers(0, 400), max_size=12),
+)
+def test_repeated_ngrams_are_those_of_their_definition(vocabulary: list[str], places: list[int]) -> None:
+    parted = [f"word{'x' * (at % 7)}{at}" for at in range(400)]
+    for place in places:
+        parted[place:place] = vocabulary
+    text = " ".join(parted)
+    assert parted == words(text)
+    found = one(text)
+    expected_chars = top_and_duplicates(parted)
+    assert {name: found[name] * len(text) for name in expected_chars} == pytest.approx(expected_chars)
 
 
 def test_of_two_commonest_ngrams_the_one_met_first_counts() -> None:
@@ -228,6 +270,19 @@ def test_ellipses_do_not_overlap() -> None:
 
 def test_lines_of_gopher_end_at_every_break_of_unicode() -> None:
     assert one("- a\x0bb\u2028- c\x85d")["bullet_lines"] == 1 / 2
+
+
+@pytest.mark.parametrize("before", range(70))
+def test_signs_and_lines_are_counted_wherever_they_stand(before: int) -> None:
+    text = "x" * before + " # { .... … Lorem ipsum\r\n- JavaScript\u2028of cookies use cookies...\x85\u2022 end…\n\n"
+    found = one(text)
+    count = found["words_and_signs"]
+    assert found["hash_ratio"] == 1 / count
+    assert found["ellipsis_ratio"] == 4 / count
+    assert (found["curly_brackets"], found["lorem_ipsum"]) == (1, 1)
+    assert found["bullet_lines"] == 2 / 5
+    assert found["ellipsis_lines"] == 2 / 5
+    assert found["javascript_lines"] == found["policy_lines"] == 1 / 5
 
 
 def test_a_sentence_starts_after_terminal_punctuation_and_on_every_line() -> None:

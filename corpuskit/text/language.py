@@ -42,6 +42,8 @@ MIN_LINE_SCORE = 0.5
 #: Of longer texts, lines of about so many bytes, spread over the text, are judged: more bytes name it no better.
 JUDGED_BYTES = 4096
 
+_COLUMNS = 16  # of a table, as the loops add them up
+
 # The property bits of a code point.
 UPPER, LOWER, UNSETTLED = 1, 2, 4
 
@@ -71,8 +73,9 @@ class Identified(NamedTuple):
 class Model(NamedTuple):
     """The arrays of the model: an automaton over bytes, and a row of log-probabilities for each feature.
 
-    `moves` [rows * 256] gives states, `rows` and `features` go by state; feature -1 is none. `table` is
-    [features, classes], the bits of float16, `prior` [classes]. `first` is the first class with the same label.
+    `moves` [rows * 256] gives states, `rows` and `features` go by state; none is the feature behind the last. `table`
+    is [features, classes and zeros up to a multiple of _COLUMNS], the bits of float16, `prior` [classes]. `first` is
+    the first class with the same label.
     """
 
     moves: npt.NDArray[np.uint32]
@@ -176,12 +179,12 @@ def _model() -> tuple[Model, list[str]]:
     file = Path(spec.submodule_search_locations[0]) / "data" / "model.npz.xz"
     try:
         packed = file.read_bytes()
-        arrays = kept("language", packed, lambda: _unpacked(packed))
+        arrays = kept("language-rows", packed, lambda: _unpacked(packed))
         classes = [str(name) for name in arrays["classes"]]
         first = np.array([classes.index(name) for name in classes], np.int64)
         first.flags.writeable = False
-        table = arrays["ptc"].view(np.uint16)
-        model = Model(arrays["nextmove"], arrays["nextmove_row"], arrays["out_feat"], table, arrays["pc"], first)
+        moves, rows, features = arrays["nextmove"], arrays["nextmove_row"], arrays["out_feat"]
+        model = Model(moves, rows, features, arrays["ptc"], arrays["pc"], first)
     except (OSError, KeyError, ValueError, lzma.LZMAError) as error:
         problem = f"its model is not the one of 0.4: {type(error).__name__}"
         raise Unavailable("py3langid", problem, "pip install 'py3langid>=0.4,<0.5'") from None
@@ -190,9 +193,13 @@ def _model() -> tuple[Model, list[str]]:
 
 
 def _unpacked(packed: bytes) -> Arrays:
-    """Unpack the model's 68 MB, which takes half a second."""
+    """Unpack the model's 68 MB, which takes half a second, and make its rows wider: see Model."""
     with np.load(io.BytesIO(lzma.decompress(packed)), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in ("classes", "nextmove", "nextmove_row", "out_feat", "ptc", "pc")}
+        found = {name: arrays[name] for name in ("classes", "nextmove", "nextmove_row", "out_feat", "ptc", "pc")}
+    table = found["ptc"].view(np.uint16)
+    found["ptc"] = np.pad(table, ((0, 0), (0, -table.shape[1] % _COLUMNS)))
+    found["out_feat"] = np.where(found["out_feat"] < 0, len(table), found["out_feat"]).astype(np.int32)
+    return found
 
 
 def _check(model: Model, n_classes: int) -> None:
@@ -202,10 +209,12 @@ def _check(model: Model, n_classes: int) -> None:
     fits = (
         tuple(array.dtype for array in arrays) == kinds
         and len(model.rows) == len(model.features)
-        and len(model.prior) == n_classes == model.table.shape[1]
+        and len(model.prior) == n_classes
+        and model.table.shape[1] == n_classes + -n_classes % _COLUMNS
         and int(model.moves.max()) < len(model.rows)
         and (int(model.rows.max()) + 1) * 256 <= len(model.moves)
-        and int(model.features.max()) < len(model.table)
+        and int(model.features.min()) >= 0
+        and int(model.features.max()) <= len(model.table)
     )
     if not fits:
         raise Unavailable("py3langid", "its model is not the one of 0.4", "pip install 'py3langid>=0.4,<0.5'")

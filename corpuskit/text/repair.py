@@ -166,6 +166,8 @@ def _fixed(
     most = int(np.count_nonzero(data[offsets[0] : offsets[-1]] == 10)) + len(texts)
     lines = np.empty((most, 5), np.int64)
     count, size = kernels.survey(data, offsets, table, entities, lines)
+    if not count:  # the other loops need not even be loaded
+        return _column(data, offsets), again
     lines, scratch = lines[:count], np.empty(size, np.uint8)
     kernels.change(data, table, lines, scratch)
     kernels.check(_frozen(scratch), table, lines)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from corpuskit.text.bytes_kernels import WIDTH, borrowed, lowest, unprintable
 from corpuskit.text.repair_tables import (
     ASCII_MEMORY,
     BAD,
@@ -56,6 +57,20 @@ class Table(NamedTuple):
     offsets: Any
     bytes: Any
     limit: Any  # bytes in the longest line
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _lent(table: Any) -> Any:
+    return Table(
+        borrowed(table.properties),
+        borrowed(table.plain),
+        borrowed(table.moves),
+        borrowed(table.quiet),
+        borrowed(table.pairs),
+        borrowed(table.offsets),
+        borrowed(table.bytes),
+        table.limit,
+    )
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -172,6 +187,20 @@ def _after_ascii(data: Any, first: Any, at: Any, state: Any, table: Any) -> Any:
     return state
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _past_plain(data: Any, at: Any, stop: Any, plain: Any) -> Any:
+    """Go past ASCII characters that nothing is to be done about."""
+    while at + WIDTH <= stop:
+        odd = unprintable(data, at)
+        if odd:
+            at += lowest(odd)
+            break
+        at += WIDTH
+    while at < stop and data[at] < 0x80 and plain[data[at]]:
+        at += 1
+    return at
+
+
 @njit(cache=True, nogil=True)
 def look(data: Any, start: Any, stop: Any, table: Any, whole: Any) -> Any:
     """Look a line over: (flags, its end, bytes that it may grow by). `whole` takes line feeds for parts of the line."""
@@ -179,8 +208,7 @@ def look(data: Any, start: Any, stop: Any, table: Any, whole: Any) -> Any:
     while at < stop:
         if data[at] < 0x80 and table.quiet[state]:
             first = at
-            while at < stop and data[at] < 0x80 and table.plain[data[at]]:
-                at += 1
+            at = _past_plain(data, at, stop, table.plain)
             state = _after_ascii(data, first, at, state, table)
             if at >= stop:
                 break
@@ -245,7 +273,7 @@ def _plain(data: Any, at: Any, stop: Any, entities: Any) -> Any:
 @njit(cache=True, nogil=True)
 def survey(data: Any, offsets: Any, table: Any, entities: Any, lines: Any) -> Any:
     """List the lines of a column that something may change, as rows of `lines`: (their number, bytes of scratch)."""
-    count, scratch = 0, 0
+    data, table, count, scratch = borrowed(data), _lent(table), 0, 0
     for text in range(len(offsets) - 1):
         at, stop = offsets[text], offsets[text + 1]
         escapable = ESCAPABLE if entities != KEEP else 0

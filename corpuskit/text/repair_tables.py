@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
+import importlib.util
 import itertools
 import os
+import re
 import sys
 import tempfile
 import unicodedata
@@ -95,9 +96,20 @@ def read(path: Path) -> Tables:
 
 def file_name() -> str:
     """Name the tables by the versions that decide what is in them."""
+    return f"repair-{_FORMAT}-ftfy-{_ftfy_version()}-unicode-{unicodedata.unidata_version}.npz"
+
+
+def _ftfy_version() -> str:
+    """Read the version of ftfy in its source: to import it takes as long as to repair thousands of pages without."""
+    spec = importlib.util.find_spec("ftfy")
+    if spec is not None and spec.origin is not None and "ftfy" not in sys.modules:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            found = re.search(r'^__version__ = "([\w.]+)"$', Path(spec.origin).read_text(encoding="utf-8"), re.M)
+            if found:
+                return found[1]
     import ftfy
 
-    return f"repair-{_FORMAT}-ftfy-{ftfy.__version__}-unicode-{unicodedata.unidata_version}.npz"
+    return str(ftfy.__version__)
 
 
 def save(tables: Tables, folder: Path) -> Path:

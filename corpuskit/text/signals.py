@@ -98,9 +98,9 @@ def words(text: str) -> list[str]:
 
     raw = text.encode()
     data = np.frombuffer(raw or b"\n", np.uint8)
-    spans = np.empty((2, len(data) + 2), np.int64)
+    spans = np.empty((3, len(data) + 16), np.int64)
     count = signals_kernels.split_one(data, _lookup(), spans)
-    return [raw[start:stop].decode() for start, stop in spans[:, :count].T]
+    return [raw[start:stop].decode() for start, stop in spans[:2, :count].T]
 
 
 def _measure(texts: pa.Array, listed: npt.NDArray[np.int64], *, ngrams: bool) -> npt.NDArray[np.float64]:
@@ -128,7 +128,7 @@ def _lookup() -> tuple[Any, ...]:
     """Give what parts words: the properties of characters, and the cases known by heart."""
     from corpuskit.text import characters, word_cases
 
-    return (characters.properties(), *word_cases.table())
+    return (characters.properties(), *word_cases.table(), word_cases.beside())
 
 
 @functools.lru_cache(maxsize=1)

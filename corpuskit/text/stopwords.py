@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 ENGLISH = ("the", "be", "to", "of", "and", "that", "have", "with")
 
 _LISTS = Path(__file__).parent / "data" / "stopwords.tsv"
-_BASE, _MIX, _MASK = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xFFFFFFFFFFFFFFFF
+_SEED, _MIX, _MASK = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xFFFFFFFFFFFFFFFF
 
 
 @functools.lru_cache(maxsize=1)
@@ -54,10 +54,13 @@ def table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
 
 
 def hashed(word: str) -> int:
-    """Hash a word's UTF-8 as the compiled loops do."""
-    key, power = 0, 1
-    for byte in word.encode():
-        key = (key + (byte + 1) * power) & _MASK
-        power = power * _BASE & _MASK
+    """Hash a word's UTF-8 as `bytes_kernels.hashed` does."""
+    data = word.encode()
+    key = _SEED ^ len(data)
+    while len(data) > 8:
+        key = (key ^ int.from_bytes(data[:8], "little")) * _MIX & _MASK
+        key ^= key >> 32
+        data = data[8:]
+    key = (key ^ int.from_bytes(data, "little")) * _SEED & _MASK
     key = (key ^ key >> 32) * _MIX & _MASK
     return (key ^ key >> 29) or 1

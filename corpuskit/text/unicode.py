@@ -15,7 +15,8 @@ CODE_POINTS = 0x110000
 def utf8(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Give a string column as (data, offsets): text i is data[offsets[i]:offsets[i + 1]]; null reads as empty.
 
-    The data is Arrow's own buffer, not to be written to.
+    The data is Arrow's own buffer, marked as not to be written to whether it could be or not: loops are compiled, and
+    loaded, for one type.
     """
     if column.null_count:
         column = column.fill_null("")
@@ -24,12 +25,16 @@ def utf8(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]
     wide = pa.types.is_large_string(column.type)
     _, offsets, data = column.buffers()
     nothing = np.empty(0, np.uint8)
-    nothing.flags.writeable = False  # as Arrow's: loops are compiled for one type
+    nothing.flags.writeable = False
     if offsets is None or not len(column):
         return nothing, np.zeros(len(column) + 1, np.int64)
     all_offsets = np.frombuffer(offsets, np.int64 if wide else np.int32)
     found = all_offsets[column.offset : column.offset + len(column) + 1].astype(np.int64)
-    return (np.frombuffer(data, np.uint8) if data is not None and data.size else nothing), found
+    if data is None or not data.size:
+        return nothing, found
+    seen = np.frombuffer(data, np.uint8)
+    seen.flags.writeable = False
+    return seen, found
 
 
 def decoded(column: pa.Array) -> tuple[list[str], list[int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,12 @@ import numpy.typing as npt
 
 #: The longest case in characters: longer pieces of text are not looked up.
 LONGEST = 16
+
+#: The signs that `plain_words_kernels` takes from a word, before it and behind.
+OPENING, CLOSING = '"([', '"),:;!?]'
+#: How it must look at a word twice: whatever stands beside it, or where a full stop comes next.
+ALONE, DOTTED = 1, 2
+BESIDE_BITS = 13
 
 _CLITICS = {
     "i": "'ll 've 'd 'm", "you": "'ll 've 'd 're", "he": "'ll 'd 's", "she": "'ll 'd 's", "it": "'ll 'd 's",
@@ -84,6 +91,24 @@ def table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
         slots[:, slot] = key, len(pieces)
         pieces += [len(known[word]), *known[word]]
     return slots, np.array(pieces, np.int32)
+
+
+@functools.lru_cache(maxsize=1)
+def beside() -> npt.NDArray[np.uint16]:
+    """Give, by the hash of words of letters or figures, whether they or they with signs are a case.
+
+    Above ALONE and DOTTED stand fourteen bits of the hash; 0 where words share an entry, which then is of any word.
+    """
+    table = np.zeros(1 << BESIDE_BITS, np.uint16)
+    for case in cases():
+        match = re.fullmatch(rf"[{re.escape(OPENING)}]*([^\W\d_]+|[0-9]+)([{re.escape(CLOSING)}.]*)", case)
+        if match:
+            word = match[1].encode()
+            key = (int.from_bytes(word[:8], "little") + len(word)) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+            slot, mark, bits = key >> 64 - BESIDE_BITS, key >> 8 & 0x3FFF, int(table[key >> 64 - BESIDE_BITS])
+            how = (DOTTED if case == f"{match[1]}." else ALONE) | bits & 3
+            table[slot] = how | (mark << 2 if not bits or bits >> 2 == mark else 0)
+    return table
 
 
 def hashed(word: str) -> int:

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from corpuskit.text.bytes_kernels import borrowed
 from corpuskit.text.characters import (
     CURRENCY,
     DIGIT,
     ICON,
     LETTER,
+    LINE_BREAK,
     LOWER,
     OTHER,
     PREFIX,
@@ -25,11 +27,13 @@ from corpuskit.text.characters import (
     SUFFIX,
     UPPER,
 )
+from corpuskit.text.plain_words_kernels import BEGIN, END, FRESH, KIND, MOST, kind_of, step
 from corpuskit.text.unicode_kernels import code_point
 from corpuskit.text.word_cases import LONGEST
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _ONE, _ZERO, _SHIFT = np.uint64(1), np.uint64(0), np.uint64(29)
+_AHEAD = 40  # bytes that `step` reads
 _DOT, _COMMA, _DASH, _PLUS, _COLON, _SLASH, _AT, _ELLIPSIS = 46, 44, 45, 43, 58, 47, 64, 0x2026
 
 
@@ -39,27 +43,30 @@ CHAR, BITS, BYTE, CUT = 0, 1, 2, 3
 
 @njit(cache=True, nogil=True)
 def split(data: Any, start: int, stop: int, lookup: Any, scratch: Any, spans: Any) -> Any:
-    """Fill spans[0] and spans[1] with the bytes where words start and stop; give how many there are.
+    """Fill the rows of spans (see `plain_words_kernels`) with the words of data[start:stop]; give how many there are.
 
-    lookup: (properties, cases, pieces of the cases). scratch: rows of code points, their bits, their bytes, cuts, with
-    room for what stands between two spaces. -1 where there is no room.
+    lookup: (properties, cases, pieces of the cases, words beside which to look twice). scratch: rows of code points,
+    their bits, their bytes, cuts, with room for what stands between two spaces. -1 where there is no room.
     """
-    properties, cases, pieces = lookup
-    count, at, room = 0, start, scratch.shape[1] - 2
+    properties, cases, pieces = borrowed(lookup[0]), borrowed(lookup[1]), borrowed(lookup[2])
+    plain_lookup = (properties, borrowed(lookup[3]))
+    data, scratch, spans = borrowed(data), borrowed(scratch), borrowed(spans)
+    count, at, room, fresh = 0, start, scratch.shape[1] - 2, FRESH
     while at < stop:
-        if count + 2 > spans.shape[1]:
-            return -1
-        size, sign = _latin(data, at, stop, cases)
-        if size:
-            spans[0, count], spans[1, count] = at, at + size
-            count += 1
-            at += size
-            if sign:
-                spans[0, count], spans[1, count] = at, at + 1
-                count += 1
-                at += 1
+        if data[at] == 32 or data[at] == 10:
+            fresh |= data[at] == 10
+            at += 1
             continue
-        length, union = 0, np.uint32(0)
+        if count + MOST > spans.shape[1]:
+            return -1
+        if at + _AHEAD <= len(data):
+            before = at
+            count, at = step(data, at, stop, plain_lookup, spans, count, fresh)
+            if at > before:
+                fresh = 0
+                continue
+        length, union, common = 0, np.uint32(0), ~np.uint32(0)
+        property_ = np.uint32(0)
         while at < stop:
             char, width = code_point(data, at, stop)
             property_ = properties[char]
@@ -69,53 +76,28 @@ def split(data: Any, start: int, stop: int, lookup: Any, scratch: Any, spans: An
                 return -1
             scratch[CHAR, length], scratch[BITS, length], scratch[BYTE, length] = char, property_, at
             union |= property_
+            common &= property_
             length += 1
             at += width
-        scratch[BYTE, length] = at
-        if count + length > spans.shape[1]:
-            return -1
-        # Letters alone, or figures alone: nothing to part, but for what is known by heart.
-        plain = not union & OTHER and (not union & DIGIT or not union & LETTER)
-        ascii_ = at - scratch[BYTE, 0] == length  # such are all letters of what is known by heart
-        if plain and length and (not ascii_ or _case(scratch, 0, length, cases, _ZERO) < 0):
-            count = _emit(scratch, 0, length, spans, count)
-        elif length:
-            count = _part(length, cases, pieces, scratch, spans, count)
+        if length:
+            scratch[BYTE, length] = at
+            if count + length > spans.shape[1]:
+                return -1
+            first = count
+            # Letters alone, or figures alone: nothing to part, but for what is known by heart.
+            plain = not union & OTHER and (not union & DIGIT or not union & LETTER)
+            ascii_ = at - scratch[BYTE, 0] == length  # such are all letters of what is known by heart
+            if plain and (not ascii_ or _case(scratch, 0, length, cases, _ZERO) < 0):
+                count = _emit(scratch, 0, length, spans, count)
+                spans[KIND, first] = kind_of(union, common, length)
+            else:
+                count = _part(length, cases, pieces, scratch, spans, count)
+            spans[KIND, first] |= fresh
+            fresh = 0
         if at < stop:
             at += width
+            fresh |= (property_ & LINE_BREAK) != 0
     return count
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _latin(data: Any, start: int, stop: int, cases: Any) -> Any:
-    """Give the length of a plain word of ASCII letters, and whether one sign follows before the space; (0, 0) for
-    whatever takes a closer look."""
-    key, at = _ZERO, start
-    while at < stop and (data[at] | 32) - 97 < 26 and (data[at] | 32) >= 97:
-        key = key * _FACTOR + np.uint64(data[at]) + _ONE
-        at += 1
-    if at == start or _is_known(cases, key):
-        return 0, 0
-    if at == stop or data[at] == 32 or data[at] == 10:
-        return at - start, 0
-    if at + 1 < stop and data[at + 1] != 32 and data[at + 1] != 10:
-        return 0, 0
-    char = data[at]
-    if char == _COMMA or char == 59 or char == 33 or char == 63:  # , ; ! ?
-        return at - start, 1
-    if char == _DOT and data[at - 1] >= 97 and not _is_known(cases, key * _FACTOR + np.uint64(_DOT) + _ONE):
-        return at - start, 1
-    return 0, 0
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _is_known(cases: Any, key: Any) -> Any:
-    key = key ^ (key >> _SHIFT)
-    mask = np.uint64(cases.shape[1] - 1)
-    slot = key & mask
-    while cases[0, slot] != _ZERO and cases[0, slot] != key:
-        slot = (slot + _ONE) & mask
-    return cases[0, slot] == key
 
 
 @njit(cache=True, nogil=True)
@@ -137,7 +119,7 @@ def _case(scratch: Any, low: int, high: int, cases: Any, key: Any) -> Any:
 
 @njit(cache=True, nogil=True, inline="always")
 def _emit(scratch: Any, low: int, high: int, spans: Any, count: int) -> Any:
-    spans[0, count], spans[1, count] = scratch[BYTE, low], scratch[BYTE, high]
+    spans[BEGIN, count], spans[END, count], spans[KIND, count] = scratch[BYTE, low], scratch[BYTE, high], 0
     return count + 1
 
 
