@@ -64,7 +64,13 @@ def point(data: Any, at: int, stop: int) -> Any:
 
 @njit(cache=True, nogil=True)
 def put_point(code: int, out: Any, pos: int) -> Any:
-    """Write a code point in UTF-8; gives the place behind it."""
+    """Write a code point in UTF-8; gives the place behind it.
+
+    U+FFFD is written as the byte 255, which is no UTF-8: whoever decodes it reads U+FFFD again.
+    """
+    if code == BAD:
+        out[pos] = 255
+        return pos + 1
     if code < 0x80:
         out[pos] = code
         return pos + 1
@@ -81,6 +87,12 @@ def put_point(code: int, out: Any, pos: int) -> Any:
         pos += 1
     out[pos + 1] = 0x80 | code & 63
     return pos + 2
+
+
+@njit(cache=True, nogil=True)
+def passage_of(data: Any, span: Any, escaped: Any, references: Any) -> Any:
+    """Give data[span[0]:span[1]] as a passage, and the place where it begins; (-1, -1) is an empty one."""
+    return (data, np.int64(span[1]), np.int64(escaped), references), 2 * np.int64(span[0])
 
 
 @njit(cache=True, nogil=True)

@@ -65,7 +65,7 @@ def extract(page: bytes, what: Known, comments: bool = False) -> HtmlText:
     confidence = run(page, what, room, comments)
     view, head = room.view, room.head
     text = str(view[head[R_MAIN] : head[R_MAIN + 1]], "utf-8", "replace")
-    title, language, date, author = str(view[head[R_ABOUT] : head[R_ABOUT + 1]], "utf-8").split("\n")
+    title, language, date, author = str(view[head[R_ABOUT] : head[R_ABOUT + 1]], "utf-8", "replace").split("\n")
     if len(view) > _MOST_BYTES:
         room.have(_FIRST_BYTES)
     return HtmlText(text, title or None, language or None, date or None, author or None, round(confidence, 4))

@@ -12,7 +12,7 @@ from numba import njit
 
 from corpuskit.text.html.about import AUTHOR_NAMES, DATE_NAMES, LONGEST_JSON, META_NAMES
 from corpuskit.text.html.arrays import HTML, JSON, META, MICRODATA, TIME, TITLE
-from corpuskit.text.html.char_kernels import char, put_point, white
+from corpuskit.text.html.char_kernels import char, passage_of, put_point, white
 from corpuskit.text.html.date_kernels import iso_date
 from corpuskit.text.html.quote_kernels import (
     A_CLASS,
@@ -45,12 +45,12 @@ _OTHER_BYTES = 1024
 
 @njit(cache=True, nogil=True)
 def most_said(marks: Any, heading: Any) -> Any:
-    """Give how many bytes `describe` may write; a byte that is no UTF-8 is three as a character."""
+    """Give how many bytes `describe` may write."""
     longest = len(heading)
     for each in range(len(marks)):
         if marks[each, 0] == TITLE or marks[each, 0] == _OG_TITLE:
             longest = max(longest, np.int64(marks[each, 2]) - marks[each, 1])
-    return 3 * longest + _OTHER_BYTES
+    return longest + longest // 5 + _OTHER_BYTES  # see `most` of `judge_kernels`
 
 
 @njit(cache=True, nogil=True)
@@ -64,7 +64,7 @@ def describe(data: Any, marks: Any, heading: Any, references: Any, first: Any, o
     first[:] = -1
     for each in range(len(marks)):
         kind = marks[each, 0]
-        if first[kind] < 0 and (kind < META or not _blank(*_passage(data, marks[each], references))):
+        if first[kind] < 0 and (kind < META or not _blank(*_marked(data, marks[each], references))):
             first[kind] = each
     pos = _title(data, marks, heading, references, first, out)
     out[pos] = _LF
@@ -76,9 +76,9 @@ def describe(data: Any, marks: Any, heading: Any, references: Any, first: Any, o
 
 
 @njit(cache=True, nogil=True)
-def _passage(data: Any, mark: Any, references: Any) -> Any:
+def _marked(data: Any, mark: Any, references: Any) -> Any:
     """Give what is marked as (a passage that holds references, the place where it begins)."""
-    return (data, np.int64(mark[2]), True, references), 2 * np.int64(mark[1])
+    return passage_of(data, mark[1:], True, references)
 
 
 @njit(cache=True, nogil=True)
@@ -115,11 +115,12 @@ def _title(data: Any, marks: Any, heading: Any, references: Any, first: Any, out
     size = np.int64(1) << 62
     for kind in (_OG_TITLE, TITLE):
         if first[kind] >= 0:
-            passage, place = _passage(data, marks[first[kind]], references)
+            passage, place = _marked(data, marks[first[kind]], references)
             pos = _squeeze(passage, place, size, out, 0)
             if pos > 0:
                 return pos
-    return _squeeze((heading, len(heading), False, references), 0, size, out, 0)
+    passage, place = passage_of(heading, (0, len(heading)), False, references)
+    return _squeeze(passage, place, size, out, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -128,7 +129,7 @@ def _language(data: Any, marks: Any, references: Any, first: Any, out: Any, pos:
     for kind in (HTML, _CONTENT_LANGUAGE, _OG_LOCALE):
         if first[kind] < 0:
             continue
-        passage, place = _passage(data, marks[first[kind]], references)
+        passage, place = _marked(data, marks[first[kind]], references)
         code, place = char(passage, place)
         while white(code):
             code, place = char(passage, place)
@@ -150,14 +151,15 @@ def _date(data: Any, marks: Any, references: Any, first: Any, out: Any, pos: int
     """Write the first date of <meta>, JSON-LD, microdata, <time> of publication, or that of all <time>."""
     for kind in range(META, META + _N_DATES):
         if first[kind] >= 0:
-            passage, place = _passage(data, marks[first[kind]], references)
+            passage, place = _marked(data, marks[first[kind]], references)
             end = iso_date(passage, place, out, pos)
             if end > pos:
                 return end
     for each in range(len(marks) if first[JSON] >= 0 else 0):
         if marks[each, 0] == JSON:
-            start, stop = json_date(data, np.int64(marks[each, 1]), _json_stop(marks[each]))
-            end = iso_date((data, stop, False, references), 2 * start, out, pos) if start >= 0 else pos
+            span = json_date(data, np.int64(marks[each, 1]), _json_stop(marks[each]))
+            passage, place = passage_of(data, span, False, references)
+            end = iso_date(passage, place, out, pos)
             if end > pos:
                 return end
     if first[MICRODATA] >= 0:
@@ -188,9 +190,12 @@ def _of_microdata(data: Any, at: int, references: Any, out: Any, pos: int) -> An
             stop += 1
         if stop < limit and start >= max(0, at - _LONGEST_TAG) and data[start] == _LT:
             quoted_attributes(data, start, stop, found)
-            if _begins((data, found[A_ITEMPROP, 1], True, references), 2 * found[A_ITEMPROP, 0], DATE):
-                name = A_CONTENT if _empty(data, found[A_DATETIME], references) else A_DATETIME
-                end = iso_date((data, found[name, 1], True, references), 2 * found[name, 0], out, pos)
+            passage, place = passage_of(data, found[A_ITEMPROP], True, references)
+            if _begins(passage, place, DATE):
+                passage, place = passage_of(data, found[A_DATETIME], True, references)
+                if char(passage, place)[0] < 0:  # it is empty
+                    passage, place = passage_of(data, found[A_CONTENT], True, references)
+                end = iso_date(passage, place, out, pos)
                 if end > pos:
                     return end
         at = find_word(data, at + 1, len(data), DATE, DATE_APART)
@@ -207,12 +212,6 @@ def _begins(passage: Any, place: int, word: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _empty(data: Any, span: Any, references: Any) -> Any:
-    code, _ = char((data, span[1], True, references), 2 * span[0])
-    return code < 0
-
-
-@njit(cache=True, nogil=True)
 def _of_times(data: Any, marks: Any, references: Any, out: Any, pos: int) -> Any:
     """Write the date of the first <time> of publication that has one, else the one date of all of them."""
     found, only = np.empty((ATTRIBUTES, 2), np.int64), np.zeros(2, np.int64)
@@ -222,19 +221,21 @@ def _of_times(data: Any, marks: Any, references: Any, out: Any, pos: int) -> Any
             continue
         start, stop = np.int64(marks[each, 1]), np.int64(marks[each, 2])
         quoted_attributes(data, start, stop, found)
-        when = (data, found[A_DATETIME, 1], True, references)
-        place = 2 * found[A_DATETIME, 0]
+        when, place = passage_of(data, found[A_DATETIME], True, references)
+        names, at = passage_of(data, found[A_CLASS], True, references)
         named = found[A_PUBDATE, 0] >= 0 or find_word(data, start, stop, _PUBDATE, 3) < stop
-        if named or _is_published((data, found[A_CLASS, 1], True, references), 2 * found[A_CLASS, 0]):
+        if named or _is_published(names, at):
             end = iso_date(when, place, out, pos)
             if end > pos:
                 return end
         if count == 0:
             only[:] = found[A_DATETIME]
-        else:
-            same = same and _equal((data, only[1], True, references), 2 * only[0], when, place)
+        elif same:
+            first, at = passage_of(data, only, True, references)
+            same = _equal(first, at, when, place)
         count += 1
-    return iso_date((data, only[1], True, references), 2 * only[0], out, pos) if same else pos
+    first, at = passage_of(data, only, True, references)
+    return iso_date(first, at, out, pos) if same else pos
 
 
 @njit(cache=True, nogil=True)
@@ -268,17 +269,17 @@ def _is_published(passage: Any, place: int) -> Any:
 def _author(data: Any, marks: Any, references: Any, first: Any, out: Any, pos: int) -> Any:
     for kind in range(META + _N_DATES, META + _N_NAMES):
         if first[kind] >= 0:
-            passage, place = _passage(data, marks[first[kind]], references)
+            passage, place = _marked(data, marks[first[kind]], references)
             end = _squeeze(passage, place, _LONGEST_NAME, out, pos)
             if end > pos and not _is_address(out[pos:end]):
                 return end
     for each in range(len(marks) if first[JSON] >= 0 else 0):
         if marks[each, 0] == JSON:
-            start, stop = json_author(data, np.int64(marks[each, 1]), _json_stop(marks[each]))
-            if start >= 0:
-                end = _squeeze((data, stop, False, references), 2 * start, _LONGEST_NAME, out, pos)
-                if end > pos and not _is_address(out[pos:end]):
-                    return end
+            span = json_author(data, np.int64(marks[each, 1]), _json_stop(marks[each]))
+            passage, place = passage_of(data, span, False, references)
+            end = _squeeze(passage, place, _LONGEST_NAME, out, pos)
+            if end > pos and not _is_address(out[pos:end]):
+                return end
     return pos
 
 

@@ -107,13 +107,15 @@ def _is_word(data: Any, at: int, word: Any) -> Any:
 def borrowed(context: Any, array: Any) -> Any:
     """Give the array as one that nobody owns, for functions that end before whoever owns it.
 
-    numba counts references with atomic operations at every call; in a loop over tags they took most of the time.
+    numba counts references with atomic operations at every call; in a loop over tags they took most of the time. What
+    is read only is of the type of what is not: else numba compiles all that reads either of them twice.
     """
+    made = array.copy(readonly=False)
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = target.make_array(signature.args[0])(target, builder, arguments[0])
+        view = target.make_array(made)(target, builder, arguments[0])
         view.meminfo = cgutils.get_null_value(view.meminfo.type)
         view.parent = cgutils.get_null_value(view.parent.type)
         return view._getvalue()
 
-    return array(array), generate
+    return made(array), generate
