@@ -13,6 +13,7 @@ written would tell them apart.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import random
 import sys
@@ -43,6 +44,10 @@ _PIECES = (
     b"<br>", b"<br/><br/>", b"<p/>", b"</p>", b"</br>", b"<a href=x>", b"</a>", b'<div style="display:none">',
     b"<div hidden>",
     b'<p class="', b"<pre>\n", b"</script", b"</style >", b"<title>", b"</body>", b"</html>", b"<html>", b"<body>",
+    b'<meta name=date content="2026-01-02T03:04', b"<meta property='og:title' content='", b"<html lang=", b"<time ",
+    b"<time class=published datetime='2026-1-2", b"<time datetime=", b'<i itemprop="datePublished" content="2026-01"',
+    b"datePublished", b'<script type="application/ld+json">{"author":[{"@type":"x","name": "A B"',
+    b'"datePublished" : "2026-01-02 \xd9\xa1', b'"author":"', b"</script>", b"&nLt;", b"&ThickSpace", b"&#xa0",
 )  # fmt: skip
 
 
@@ -173,6 +178,20 @@ def bombs(size: int) -> Iterator[tuple[str, bytes]]:
     yield "different paragraphs", b"".join(b"<p>some text %d, and more of it.</p>" % n for n in range(size // 38))
     yield "cells", b"<table>" + b"<tr>" + b"<td>x" * (size // 5)
     yield "rows", b"<table>" + b"<tr><td>x<td>y" * (size // 14)
+    yield "names of meta", b"<meta name=author content='&#1;" * (size // 29)
+    yield "a date after spaces", b"<meta name=date content='" + b"&#32;" * (size // 5) + b"2026-01-02'>"
+    yield "a fraction of a second", b"<meta name=date content='2026-01-02T03:04:05." + b"6" * size + b"'>"
+    yield "times", b"<time datetime='2026-13-01'>" * (size // 28)
+    yield "long times", b"".join(b"<time datetime='%s'>" % (b"&amp;" * (size // 2600)) for _ in range(500))
+    yield "a time without values", b"<time " + b"a" * (size // 2) + b" " * (size // 2) + b">"
+    yield "a time of quotes", b"<time " + b"a='b=\"" * (size // 6) + b">"
+    yield "words of microdata", b"<p " + b"datePublished " * (size // 14)
+    json = b"<script type='application/ld+json'>"
+    for unit in (b'"author":', b'"author":{', b'"author":{"name":', b'"author":{"name" ', b'"datePublished":"'):
+        yield f"JSON, {unit.decode()}", json + unit * (size // len(unit))
+        yield f"JSON in parts, {unit.decode()}", (json + unit * (size // 2000 // len(unit)) + b"</script>") * 2000
+    yield "title", b"<title>" + b"a &amp; " * (size // 8)
+    yield "title that is no UTF-8", b"<title>" + b"\xff\xc3" * (size // 2)
     yield "bad UTF-8", b"<p>" + b"\xff\xc3" * (size // 2)
     yield "signs without spaces", b"<p>" + "漢".encode() * (size // 3)
 
@@ -221,7 +240,7 @@ def endings() -> Iterator[bytes]:
 def _extract() -> Callable[[bytes], str]:
     from corpuskit.text.html import html_to_text
 
-    return lambda page: html_to_text(page).text
+    return lambda page: "\n".join(str(each) for each in dataclasses.astuple(html_to_text(page)))
 
 
 def fuzz(pages: int, seed: int) -> str | None:

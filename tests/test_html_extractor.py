@@ -309,7 +309,7 @@ def test_training_learns_the_text_and_gives_the_same_bytes_twice(tmp_path: Path)
         model.save(tmp_path / name, *training.train(pages))
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     learned = extraction.known(model.load(tmp_path / "one.npz"))
-    main = extraction.extract(training_rows(61)[60]["html"], learned).main
+    main = extraction.extract(training_rows(61)[60]["html"], learned).text
     assert main.count("Sentence 60") == 6
     assert "Topic" not in main
     assert "Imprint" not in main

@@ -143,7 +143,7 @@ def ours(model: Any = None) -> Extract:
     known = None if model is None else extraction.known(model)
 
     def extract(page: bytes) -> str:
-        return html_to_text(page).text if known is None else extraction.extract(page, known).main
+        return html_to_text(page).text if known is None else extraction.extract(page, known).text
 
     extract.may_raise = False  # type: ignore[attr-defined]
     return extract

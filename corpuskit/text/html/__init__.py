@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 EXTRACTORS = ("corpuskit", "resiliparse", "trafilatura")
@@ -64,14 +66,18 @@ def _text(page: str | bytes) -> str:
 
 
 def _judged(page: bytes, comments: bool) -> HtmlText:
-    from corpuskit.text.html import extraction
-    from corpuskit.text.html.said import describe
-
     if not page:
         return HtmlText("", None, None)
-    text, confidence, marks, heading = extraction.extract(page, extraction.shipped(), comments)
-    about = describe(page, marks, heading)
-    return HtmlText(text, about.title, about.language, about.date, about.author, round(confidence, 4))
+    extract, known = _compiled()
+    return extract(page, known, comments)
+
+
+@functools.cache
+def _compiled() -> tuple[Callable[..., HtmlText], object]:
+    """Give the compiled extractor, and what it knows: an import statement for every page would take its time."""
+    from corpuskit.text.html import extraction
+
+    return extraction.extract, extraction.shipped()
 
 
 def _by_fallback(page: str | bytes, found: HtmlText) -> HtmlText:

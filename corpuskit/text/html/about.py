@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 _LANGUAGE = re.compile(r"(?!utf)[A-Za-z]{2,3}(?=$|[-_,\s])")
-_ISO = re.compile(
+ISO = re.compile(
     r"\s*(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)"
     r"(?:[T ]\s?(\d{2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})?)?"
 )
 JSON_DATE = re.compile(r'"datePublished"\s*:\s*"([^"]{8,40})"')
 LONGEST_JSON = 1 << 20
-_FIRST_YEAR, _LAST_YEAR = 1990, 2099
+FIRST_YEAR, LAST_YEAR = 1990, 2099
 DATE_NAMES = (
     *("article:published_time", "datepublished", "dc.date.issued", "dcterms.issued", "dcterms.created", "dc.date"),
     *("date", "pubdate", "publishdate", "publish_date", "publication_date", "parsely-pub-date", "sailthru.date"),
@@ -122,7 +122,7 @@ def _is_publication(time: Any) -> bool:
 
 def iso_date(value: str) -> str | None:
     """Give a date, or date and time, in ISO 8601; None for what is no date of 1990 to 2099, or may mean two."""
-    found = _ISO.match(value)
+    found = ISO.match(value)
     if not found:
         return None
     year, month, day = int(found[1]), int(found[3]), int(found[4])
@@ -131,7 +131,7 @@ def iso_date(value: str) -> str | None:
         clock = datetime.time(int(found[5]), int(found[6]), int(found[7] or 0)).isoformat() if found[5] else ""
     except ValueError:
         return None
-    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+    if not FIRST_YEAR <= year <= LAST_YEAR:
         return None
     zone = found[8] or ""
     if zone not in ("", "Z"):

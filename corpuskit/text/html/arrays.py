@@ -14,15 +14,17 @@ ELEMENT_COLUMNS = 9
 #: tag, whether it is preformatted.
 START, STOP, ELEMENT, LINK, LINKS, BREAKS, FORM = range(7)
 BLOCK_COLUMNS = 7
-#: Kinds of a mark, (kind, start, stop): a place in the page that `said` will read. The text of a <title>, the language
-#: of <html>, a <time>, a script of JSON, the first `datePublished`; META + n: the content of the nth of META_NAMES.
+#: Kinds of a mark, (kind, start, stop): a place in the page that `said_kernels` reads. The text of a <title>, the
+#: language of <html>, a <time>, a script of JSON, the first `datePublished`; META + n: the content of the nth of
+#: META_NAMES.
 TITLE, HTML, TIME, JSON, MICRODATA, META = range(1, 7)
 #: What `found` tells.
 N_TEXT, N_ELEMENTS, N_BLOCKS, N_TOKENS, N_MARKS, FIRST_HEADING = range(6)
 
 #: What the head of a room tells (int64): the bytes that were taken of it, and where these arrays begin and end.
-TAKEN, R_MAIN, R_MARKS, R_HEADING, R_TEXT, R_ELEMENTS, R_BLOCKS, R_SAID = 0, 2, 4, 6, 8, 10, 12, 14
-ROOM_HEAD = 16
+#: ABOUT: what the page says of itself, in lines.
+TAKEN, R_MAIN, R_MARKS, R_HEADING, R_TEXT, R_ELEMENTS, R_BLOCKS, R_SAID, R_ABOUT = 0, 2, 4, 6, 8, 10, 12, 14, 16
+ROOM_HEAD = 24
 #: Bytes of a cache line: arrays in a room begin with one.
 LINE = 64
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from corpuskit.text.html import model, page_kernels, tags
-from corpuskit.text.html.arrays import R_HEADING, R_MAIN, R_MARKS, ROOM_HEAD
+from corpuskit.text.html import HtmlText, model, page_kernels, tags
+from corpuskit.text.html.arrays import R_ABOUT, R_MAIN, ROOM_HEAD
 from corpuskit.text.html.packing import aligned, packed
 
 Known = npt.NDArray[np.uint8]
@@ -31,15 +30,6 @@ class Room(threading.local):
         self.head = self.view[: 8 * ROOM_HEAD].cast("q")
 
 
-class Extracted(NamedTuple):
-    """The main text of a page, the F1 to be expected, marks (kind, start, stop) in the page, text of its first h1."""
-
-    main: str
-    confidence: float
-    marks: list[tuple[int, int, int]]
-    heading: str
-
-
 _room = Room()
 
 
@@ -57,26 +47,25 @@ def shipped() -> Known:
 
 def run(page: bytes, what: Known, room: Room, comments: bool = False) -> float:
     """Leave what is found in a page in `room`; gives the F1 to be expected. The page is UTF-8, a byte at least."""
-    data = np.frombuffer(page, np.uint8)
-    need, confidence = page_kernels.extract(data, what, room.bytes, comments)
-    while need > len(room.bytes):
+    data, within = np.frombuffer(page, np.uint8), room.bytes
+    need, confidence = page_kernels.extract(data, what, within, comments)
+    while need > len(within):
         room.have(need + need // 2)
-        need, confidence = page_kernels.extract(data, what, room.bytes, comments)
-    return float(confidence)
+        within = room.bytes
+        need, confidence = page_kernels.extract(data, what, within, comments)
+    return confidence  # type: ignore[no-any-return]  # of compiled code
 
 
-def extract(page: bytes, what: Known, comments: bool = False) -> Extracted:
-    """Take the main text out of a page in UTF-8, a byte at least."""
+def extract(page: bytes, what: Known, comments: bool = False) -> HtmlText:
+    """Take the main text out of a page in UTF-8, a byte at least. All that Python does here holds its lock: do little.
+
+    What the page says of itself has been written in lines; an empty one says nothing.
+    """
     room = _room
     confidence = run(page, what, room, comments)
-    head, view = room.head, room.view
-    marks = view[head[R_MARKS] : head[R_MARKS + 1]].cast("i").tolist()
-    found = Extracted(
-        str(view[head[R_MAIN] : head[R_MAIN + 1]], "utf-8", "replace"),
-        confidence,
-        list(zip(marks[::3], marks[1::3], marks[2::3], strict=True)),
-        str(view[head[R_HEADING] : head[R_HEADING + 1]], "utf-8", "replace"),
-    )
-    if len(room.bytes) > _MOST_BYTES:
+    view, head = room.view, room.head
+    text = str(view[head[R_MAIN] : head[R_MAIN + 1]], "utf-8", "replace")
+    title, language, date, author = str(view[head[R_ABOUT] : head[R_ABOUT + 1]], "utf-8", "replace").split("\n")
+    if len(view) > _MOST_BYTES:
         room.have(_FIRST_BYTES)
-    return found
+    return HtmlText(text, title or None, language or None, date or None, author or None, round(confidence, 4))

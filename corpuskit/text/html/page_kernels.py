@@ -23,6 +23,7 @@ from corpuskit.text.html.arrays import (
     N_MARKS,
     N_TEXT,
     N_TOKENS,
+    R_ABOUT,
     R_BLOCKS,
     R_ELEMENTS,
     R_HEADING,
@@ -40,6 +41,7 @@ from corpuskit.text.html.judge_kernels import is_unsure, most, with_comments
 from corpuskit.text.html.keep_kernels import best_f1, keep, level
 from corpuskit.text.html.own_kernels import T_COLUMNS
 from corpuskit.text.html.render_kernels import BYTES_A_BLOCK, item_numbers, write
+from corpuskit.text.html.said_kernels import KINDS, describe, most_said
 from corpuskit.text.html.scan_kernels import borrowed
 from corpuskit.text.html.segment_kernels import segment
 from corpuskit.text.html.tree_kernels import SUMS, ask, stride_of
@@ -123,11 +125,12 @@ def extract(data: Any, known: Any, room: Any, comments: bool) -> Any:
     _note(room, R_ELEMENTS, elements, 0, 4 * ELEMENT_COLUMNS * found[N_ELEMENTS])
     _note(room, R_BLOCKS, blocks, 0, 4 * BLOCK_COLUMNS * found[N_BLOCKS])
     _note(room, R_MARKS, marks, 0, 12 * found[N_MARKS])
-    _note(room, R_HEADING, text, 0, 0)
+    heading = text[:0]
     if found[FIRST_HEADING] >= 0:
         element = elements[found[FIRST_HEADING]]
         if element[END] > element[FIRST]:
-            _note(room, R_HEADING, text, blocks[element[FIRST], START], blocks[element[END] - 1, STOP])
+            heading = text[blocks[element[FIRST], START] : blocks[element[END] - 1, STOP]]
+    _note(room, R_HEADING, heading, 0, len(heading))
     # Nothing behind what was written: it would be whatever lay there before.
     parted = (
         text[: found[N_TEXT]],
@@ -136,6 +139,11 @@ def extract(data: Any, known: Any, room: Any, comments: bool) -> Any:
         tokens[: found[N_TOKENS]],
     )
     confidence = _judge(parted, known, room, comments)
+    first, said = _take(room, 8 * KINDS), _take(room, most_said(marks[: found[N_MARKS]], heading))
+    if taken[0] <= len(room):
+        references = _tables(known)[3:]
+        used = describe(data, marks[: found[N_MARKS]], heading, references, first.view(np.int64), said)
+        _note(room, R_ABOUT, said, 0, used)
     return taken[0], confidence
 
 

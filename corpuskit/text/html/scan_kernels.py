@@ -16,8 +16,8 @@ from numba.extending import intrinsic
 from corpuskit.text.html.mask_kernels import WIDTH, bits, loaded, lowest, spread
 
 _WIDE = 16
-_DATE = np.frombuffer(b"datePublished", np.uint8)
-_CAPITAL = 4  # its P
+DATE = np.frombuffer(b"datePublished", np.uint8)
+DATE_APART = 4  # its d and its P
 _ONES = np.uint64(0xFFFF)
 
 
@@ -74,30 +74,32 @@ def _apart(context: Any, data: Any, at: Any, one: Any, between: Any, other: Any)
 
 
 @njit(cache=True, nogil=True)
-def find_date(data: Any) -> Any:
-    """Give the place of the first `datePublished`; the size of the data where there is none."""
-    at, last = 0, len(data) - len(_DATE)
+def find_word(data: Any, at: int, stop: int, word: Any, apart: int) -> Any:
+    """Give the place of the first `word` in data[at:stop]; `stop` where there is none.
+
+    Looked for are its first byte and the one `apart` bytes behind it: those that stand together least often.
+    """
+    last = stop - len(word)
     while at <= last:
-        # The two of its letters that stand together least often.
         hits = (
-            _apart(data, at, _DATE[0], _CAPITAL, _DATE[_CAPITAL])
-            if at + _CAPITAL + WIDTH <= len(data)
+            _apart(data, at, word[0], apart, word[apart])
+            if at + apart + WIDTH <= len(data)
             else np.uint64(0xFFFFFFFFFFFFFFFF)
         )
         while hits:
             place = at + lowest(hits)
-            if place <= last and _is_date(data, place):
+            if place <= last and _is_word(data, place, word):
                 return place
             hits &= hits - np.uint64(1)
         at += WIDTH
-    return len(data)
+    return stop
 
 
 @njit(cache=True, nogil=True)
-def _is_date(data: Any, at: int) -> Any:
+def _is_word(data: Any, at: int, word: Any) -> Any:
     same = True
-    for each in range(len(_DATE)):
-        same &= data[at + each] == _DATE[each]
+    for each in range(len(word)):
+        same &= data[at + each] == word[each]
     return same
 
 
@@ -105,13 +107,15 @@ def _is_date(data: Any, at: int) -> Any:
 def borrowed(context: Any, array: Any) -> Any:
     """Give the array as one that nobody owns, for functions that end before whoever owns it.
 
-    numba counts references with atomic operations at every call; in a loop over tags they took most of the time.
+    numba counts references with atomic operations at every call; in a loop over tags they took most of the time. What
+    is read only is of the type of what is not: else numba compiles all that reads either of them twice.
     """
+    made = array.copy(readonly=False)
 
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = target.make_array(signature.args[0])(target, builder, arguments[0])
+        view = target.make_array(made)(target, builder, arguments[0])
         view.meminfo = cgutils.get_null_value(view.meminfo.type)
         view.parent = cgutils.get_null_value(view.parent.type)
         return view._getvalue()
 
-    return array(array), generate
+    return made(array), generate

@@ -69,7 +69,7 @@ from corpuskit.text.html.arrays import (
     TOKENS_END,
     tag_numbers,
 )  # fmt: skip
-from corpuskit.text.html.scan_kernels import borrowed, find, find_date
+from corpuskit.text.html.scan_kernels import DATE, DATE_APART, borrowed, find, find_word
 from corpuskit.text.html.tag_kernels import (
     attributes,
     behind,
@@ -139,7 +139,7 @@ def segment(data: Any, tables: Any, text: Any, elements: Any, blocks: Any, token
             if state[S_SKIP_TAG] < 0:
                 put(_LT, text, state)
             at += 1
-    microdata = find_date(data)
+    microdata = find_word(data, 0, size, DATE, DATE_APART)
     if microdata < size:
         _mark(MICRODATA, microdata, size, marks, state)
     _flush(text, blocks, stack, state)

@@ -18,8 +18,8 @@ _WHITE, _LOOK = 1, 2
 _KINDS = np.zeros(256, np.uint8)
 _KINDS[[9, 10, 12, 13, 32, 11, 0]] = _WHITE
 _KINDS[[_LT, _AMP, 0xC2, 0xE2, 0xEF, 0xE3]] = _LOOK
-# Browsers read &#128; to &#159; as windows-1252.
-_WINDOWS = np.array(
+#: Browsers read &#128; to &#159; as windows-1252.
+WINDOWS = np.array(
     [byte if byte in (129, 141, 143, 144, 157) else ord(bytes([byte]).decode("cp1252")) for byte in range(128, 160)],
     np.int64,
 )
@@ -200,7 +200,7 @@ def _numeric(data: Any, at: int, size: int, text: Any, state: Any) -> int:
     if code == 0 or code > 0x10FFFF or 0xD800 <= code < 0xE000:
         code = 0xFFFD
     elif 128 <= code < 160:
-        code = _WINDOWS[code - 128]
+        code = WINDOWS[code - 128]
     if code <= 32 or code == 160:
         if code in (9, 10, 12, 13, 32, 160):
             _white(text, state)

@@ -1,7 +1,4 @@
-"""Read what a page says of itself from the places that the segmenter has marked: no tree, no second pass.
-
-The rules are those of `about`; the author besides.
-"""
+"""Read what a page says of itself from the places that the segmenter has marked, in plain Python: an oracle."""
 
 from __future__ import annotations
 
