@@ -14,6 +14,7 @@ from corpuskit.formats.document import Origin, Reading
 from corpuskit.formats.opening import ByteStream, open_bytes
 from corpuskit.formats.response import header_fields
 from corpuskit.formats.warc import Damage, RecordReader, read_warc
+from corpuskit.text.threads import THREADS
 from tests.data import shared
 
 PAGE = (
@@ -153,6 +154,16 @@ def test_header_lines_are_read_as_servers_write_them(head: bytes, fields: dict[s
 def test_bytes_that_do_not_decode_are_replaced_and_counted() -> None:
     got = row(page(PAGE.encode() * 3 + b"\xff\xfe", "Content-Type: text/html; charset=utf-8"))
     assert got["extra"] == '{"charset":"utf-8","replaced":2}'
+
+
+def test_threads_give_the_same_rows_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [page(PAGE.replace("Titel", f"Titel {at}"), id=str(at)) for at in range(100)]
+    data = b"".join([*pages[:50], b"garbage\r\n", record("request", b"", "r"), *pages[50:]])
+    monkeypatch.setenv(THREADS, "1")
+    one = rows(data)
+    monkeypatch.setenv(THREADS, "4")
+    assert rows(data) == one
+    assert [each["title"] for each in one if "title" in each] == [f"Ein Titel {at}" for at in range(100)]
 
 
 def test_an_id_falls_back_to_file_and_offset() -> None:

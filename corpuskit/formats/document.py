@@ -41,6 +41,11 @@ class Reading:
     html_fallback: str = "none"
     comments: bool = False
 
+    @property
+    def releases_the_lock(self) -> bool:
+        """Tell whether pages are read without Python's lock, so that threads help."""
+        return self.html == "corpuskit" and self.html_fallback == "none"
+
     def page_fields(self, page: Decoded) -> dict[str, str | float | None]:
         """Take the main text out of an HTML page: text, title, language, date, author, html_confidence.
 

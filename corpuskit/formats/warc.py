@@ -15,14 +15,18 @@ from dataclasses import dataclass
 from corpuskit.formats.document import Origin, Reading, Row, json_text
 from corpuskit.formats.opening import PROBLEMS, ByteStream
 from corpuskit.formats.response import Response, decode_body, header_fields, parse_response
+from corpuskit.formats.threads import in_order
 from corpuskit.text.charset import Decoded, decode
 from corpuskit.text.html import HtmlError
+from corpuskit.text.threads import thread_count
 
 _START = re.compile(rb"WARC/\d")
 _RESTART = re.compile(rb"\nWARC/\d\.\d+\r?\n")
 _HEAD_END = re.compile(rb"\n\r?\n")
 _BLANK = re.compile(rb"[\r\n \t]*")
 _MAX_HEAD_BYTES = 1 << 20
+# How many records, or bytes of them, a thread takes at once.
+_HANDFUL, _HANDFUL_BYTES = 16, 1 << 20
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _LOOKS_HTML = re.compile(rb"\s*(?:<!--[^>]*-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta)\b", re.I)
 
@@ -172,12 +176,34 @@ def read_warc(stream: ByteStream, origin: Origin, reading: Reading) -> Iterator[
 
 
 def record_rows(records: Iterable[Record | Damage], origin: Origin, reading: Reading) -> Iterator[Row]:
-    """Give a row for every record and every damage."""
-    for found in records:
+    """Give a row for every record and every damage, pages being read side by side by the threads that there are."""
+
+    def row(found: Record | Damage) -> Row:
         if isinstance(found, Damage):
-            yield origin.failed(f"{origin.name}:{found.offset}", found.reason, found.detail)
-        else:
-            yield _row(found, origin, reading)
+            return origin.failed(f"{origin.name}:{found.offset}", found.reason, found.detail)
+        return _row(found, origin, reading)
+
+    threads = thread_count()
+    if threads > 1 and reading.releases_the_lock:
+        # One more than cores: now and then each waits for Python's lock.
+        for rows in in_order(lambda some: list(map(row, some)), _handfuls(records), workers=threads + 1):
+            yield from rows
+    else:
+        yield from map(row, records)
+
+
+def _handfuls(records: Iterable[Record | Damage]) -> Iterator[list[Record | Damage]]:
+    """Put records together: threads that hand on one at a time mostly wait for each other."""
+    held: list[Record | Damage] = []
+    size = 0
+    for found in records:
+        held.append(found)
+        size += len(found.block) if isinstance(found, Record) else 0
+        if size >= _HANDFUL_BYTES or len(held) >= _HANDFUL:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
 
 
 def _row(record: Record, origin: Origin, reading: Reading) -> Row:
