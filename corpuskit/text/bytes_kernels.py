@@ -10,13 +10,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from corpuskit.text.html.mask_kernels import WIDTH, bits, count, eight, loaded, low, lowest
-from corpuskit.text.html.scan_kernels import borrowed
-
-__all__ = ["HALF", "WIDTH", "bits", "borrowed", "count", "eight", "loaded", "low", "lowest"]
+from corpuskit.text.vector_kernels import among, bits, eight, loaded, low, vector_at
 
 #: The bytes that `letters` and `copy_sixteen` look at.
 HALF, _QUARTER = 32, 16
@@ -24,20 +20,6 @@ HALF, _QUARTER = 32, 16
 _BYTE, _LONG = ir.IntType(8), ir.IntType(64)
 _SEED, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _ZERO, _ONE, _LOW, _HIGH = np.uint64(0), np.uint64(1), np.uint64(29), np.uint64(32)
-
-
-def vector_at(target: Any, builder: Any, kind: Any, array: Any, at: Any, size: int) -> Any:
-    """Point at `size` bytes of an array of bytes from `at` on, as one vector."""
-    data = target.make_array(kind)(target, builder, array).data
-    byte = builder.gep(builder.bitcast(data, cgutils.voidptr_t), [at])
-    return builder.bitcast(byte, ir.VectorType(_BYTE, size).as_pointer())
-
-
-def among(builder: Any, vector: Any, first: int, last: int) -> Any:
-    """Tell which bytes of a vector are from `first` to `last`."""
-    size = vector.type.count
-    shifted = builder.sub(vector, ir.Constant(vector.type, [first] * size))
-    return builder.icmp_unsigned("<", shifted, ir.Constant(vector.type, [last - first + 1] * size))
 
 
 @intrinsic

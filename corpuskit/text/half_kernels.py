@@ -13,6 +13,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from corpuskit.text.vector_kernels import spread
+
 #: The columns of a row are a multiple of this: there is no code for what would be left over.
 COLUMNS = 16
 _SHORTS, _LONGS = ir.VectorType(ir.IntType(16), COLUMNS), ir.VectorType(ir.IntType(32), COLUMNS)
@@ -42,12 +44,6 @@ def _wide(target: Any, builder: Any, bits: Any) -> Any:
     return builder.fmul(value, ir.Constant(_FLOATS, [_BIAS] * COLUMNS))
 
 
-def _spread(builder: Any, value: Any) -> Any:
-    undefined = ir.Constant(_FLOATS, ir.Undefined)
-    first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(_LONGS, [0] * COLUMNS))
-
-
 def _adding(sums: Any, table: Any, rows: Any, weights: Any, signature: Any) -> Any:
     """Make the code of `add_one` and `add_four`: `rows` and `weights` take the arguments apart."""
 
@@ -57,11 +53,11 @@ def _adding(sums: Any, table: Any, rows: Any, weights: Any, signature: Any) -> A
         width = cgutils.unpack_tuple(builder, matrix.shape)[1]
         into = target.make_array(signature.args[0])(target, builder, arguments[0]).data
         places = [builder.gep(matrix.data, [builder.mul(row, width)]) for row in rows(builder, arguments[2])]
-        spread = [_spread(builder, weight) for weight in weights(builder, arguments[3])]
+        wide = [spread(builder, _FLOATS, weight) for weight in weights(builder, arguments[3])]
         step = ir.Constant(long, COLUMNS)
         with cgutils.for_range_slice(builder, ir.Constant(long, 0), width, step, long) as (at, _):
             terms = []
-            for place, weight in zip(places, spread, strict=True):
+            for place, weight in zip(places, wide, strict=True):
                 packed = builder.bitcast(builder.gep(place, [at]), _SHORTS.as_pointer())
                 terms.append(builder.fmul(weight, _wide(target, builder, builder.load(packed, align=2))))
             while len(terms) > 1:  # (a + b) + (c + d)

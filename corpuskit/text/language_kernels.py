@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.bytes_kernels import WIDTH, borrowed, cases, count, feeds, low, lowest
+from corpuskit.text.bytes_kernels import cases, feeds
 from corpuskit.text.half_kernels import add_four, add_one, fetch
 from corpuskit.text.language import JUDGED_BYTES, LOWER, MIN_LINE_BYTES, MIN_LINE_SCORE, UNSETTLED, UPPER
+from corpuskit.text.vector_kernels import WIDTH, borrowed, count, low, lowest
 
 _KNOWN_LOGS = 256
 _OVERDUE_BYTES = 512

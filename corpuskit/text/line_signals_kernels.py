@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.bytes_kernels import WIDTH, borrowed, count, hashed, low, lowest
+from corpuskit.text.bytes_kernels import hashed
 from corpuskit.text.characters import SPACE, TERMINAL
 from corpuskit.text.repetition_kernels import slot_of, table_size
 from corpuskit.text.sign_kernels import AHEAD, signs
 from corpuskit.text.unicode_kernels import code_point
+from corpuskit.text.vector_kernels import WIDTH, borrowed, count, low, lowest
 
 _BULLET, _ELLIPSIS, _SHORT = ord("•"), ord("…"), 30
 _ZERO, _ONE = np.uint64(0), np.uint64(1)

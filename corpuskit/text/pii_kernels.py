@@ -14,8 +14,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from corpuskit.text import pii_numbers_kernels as numbers
-from corpuskit.text.bytes_kernels import WIDTH, among, bits, borrowed, loaded, lowest
 from corpuskit.text.pii_numbers_kernels import is_alnum, is_digit
+from corpuskit.text.vector_kernels import WIDTH, among, bits, borrowed, loaded, lowest
 
 EMAIL, IP, PHONE, CARD, IBAN, IP6 = range(6)
 _LONGEST_LOCAL = 256

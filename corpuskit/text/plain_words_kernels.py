@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.bytes_kernels import HALF, eight, letters, low, lowest
+from corpuskit.text.bytes_kernels import HALF, letters
 from corpuskit.text.characters import (
     ALPHABETIC,
     LETTER,
@@ -25,6 +25,7 @@ from corpuskit.text.characters import (
     TERMINAL,
 )
 from corpuskit.text.unicode_kernels import code_point
+from corpuskit.text.vector_kernels import eight, low, lowest
 from corpuskit.text.word_cases import ALONE, BESIDE_BITS, CLOSING, DOTTED, OPENING
 
 # The rows of spans: where a word begins, where it ends, and what it is.

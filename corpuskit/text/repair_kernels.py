@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from corpuskit.text.bytes_kernels import WIDTH, borrowed, lowest, unprintable
+from corpuskit.text.bytes_kernels import unprintable
 from corpuskit.text.repair_tables import (
     ASCII_MEMORY,
     BAD,
@@ -24,6 +24,7 @@ from corpuskit.text.repair_tables import (
     MAYBE,
     WITHIN,
 )
+from corpuskit.text.vector_kernels import WIDTH, borrowed, lowest
 
 # What a line may hold.
 HARD = 1  # only ftfy knows: mojibake, terminal escapes, bytes that are no UTF-8, more than it treats at once

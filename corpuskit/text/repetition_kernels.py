@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.bytes_kernels import WIDTH, eight, feeds, hashed, low, lowest, mixed
-from corpuskit.text.bytes_kernels import count as bit_count
+from corpuskit.text.bytes_kernels import feeds, hashed, mixed
+from corpuskit.text.vector_kernels import WIDTH, eight, low, lowest
+from corpuskit.text.vector_kernels import count as bit_count
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _OTHER = np.uint64(0xF1DE83E19937733D)

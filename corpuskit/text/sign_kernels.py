@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from corpuskit.text.bytes_kernels import WIDTH, among, bits, vector_at
+from corpuskit.text.vector_kernels import WIDTH, among, bits, vector_at
 
 #: Bytes behind the 64 that are read too.
 AHEAD = 3

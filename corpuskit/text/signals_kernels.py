@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.bytes_kernels import WIDTH, borrowed, copy_sixteen, hashed, hashed_word
-from corpuskit.text.bytes_kernels import count as bit_count
+from corpuskit.text.bytes_kernels import copy_sixteen, hashed, hashed_word
 from corpuskit.text.line_signals_kernels import line_signals, stripped
 from corpuskit.text.plain_words_kernels import (
     ALPHA,
@@ -37,6 +36,8 @@ from corpuskit.text.repetition_kernels import (
     top_ngram,
 )
 from corpuskit.text.unicode_kernels import code_point
+from corpuskit.text.vector_kernels import WIDTH, borrowed
+from corpuskit.text.vector_kernels import count as bit_count
 from corpuskit.text.words_kernels import split
 
 _ONE, _ZERO, _TOP = np.uint64(1), np.uint64(0), np.uint64(58)

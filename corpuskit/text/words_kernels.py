@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from corpuskit.text.bytes_kernels import borrowed
 from corpuskit.text.characters import (
     CURRENCY,
     DIGIT,
@@ -29,6 +28,7 @@ from corpuskit.text.characters import (
 )
 from corpuskit.text.plain_words_kernels import BEGIN, END, FRESH, KIND, MOST, kind_of, step
 from corpuskit.text.unicode_kernels import code_point
+from corpuskit.text.vector_kernels import borrowed
 from corpuskit.text.word_cases import LONGEST
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)

@@ -52,8 +52,8 @@ from corpuskit.text.html.own_kernels import (
     odds,
     of_text,
 )  # fmt: skip
-from corpuskit.text.html.scan_kernels import borrowed
 from corpuskit.text.html.tags import NAMES
+from corpuskit.text.vector_kernels import borrowed
 
 _LONG = 80.0  # from how many characters a text is more than a label
 _FAR = 50.0

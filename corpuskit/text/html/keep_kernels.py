@@ -23,8 +23,8 @@ from corpuskit.text.html.arrays import (
     STOP,
     TAG,
 )
-from corpuskit.text.html.scan_kernels import borrowed
 from corpuskit.text.html.tags import NAMES
+from corpuskit.text.vector_kernels import borrowed
 
 #: Blocks are kept whose probability is over this share of the page's best expected F1.
 CUT = 0.62

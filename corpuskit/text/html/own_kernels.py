@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 
 from corpuskit.text.html.arrays import MASK, OFFSET, PRIME
-from corpuskit.text.html.mask_kernels import WIDTH, count, eight, highest, kinds, low, lowest, upper_float
+from corpuskit.text.html.mask_kernels import kinds
+from corpuskit.text.vector_kernels import WIDTH, count, eight, highest, low, lowest, upper_float
 
 WORDS = 40  # words of a block that are looked up
 

@@ -42,9 +42,9 @@ from corpuskit.text.html.keep_kernels import best_f1, keep, level
 from corpuskit.text.html.own_kernels import T_COLUMNS
 from corpuskit.text.html.render_kernels import BYTES_A_BLOCK, item_numbers, write
 from corpuskit.text.html.said_kernels import KINDS, describe, most_said
-from corpuskit.text.html.scan_kernels import borrowed
 from corpuskit.text.html.segment_kernels import segment
 from corpuskit.text.html.tree_kernels import SUMS, ask, stride_of
+from corpuskit.text.vector_kernels import borrowed
 
 # Which section of what is known they begin with: see `extraction.known`.
 _TABLES, _LEXICONS, _TREES = 0, 7, 9

@@ -21,8 +21,8 @@ from corpuskit.text.html.arrays import (
     STOP,
     TAG,
 )  # fmt: skip
-from corpuskit.text.html.scan_kernels import borrowed
 from corpuskit.text.html.tags import NUMBER as _TAG_NUMBER
+from corpuskit.text.vector_kernels import borrowed
 
 _MAX_INDENT = 10  # levels of a list that show
 _MAX_SKIPPED = 8  # empty cells that show

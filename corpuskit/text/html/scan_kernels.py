@@ -13,7 +13,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from corpuskit.text.html.mask_kernels import WIDTH, bits, loaded, lowest, spread
+from corpuskit.text.vector_kernels import WIDTH, bits, loaded, lowest, spread
 
 _WIDE = 16
 DATE = np.frombuffer(b"datePublished", np.uint8)
@@ -31,18 +31,11 @@ def _equal(context: Any, data: Any, at: Any, one: Any, other: Any) -> Any:
         byte = builder.gep(builder.bitcast(array.data, cgutils.voidptr_t), [arguments[1]])
         loaded = builder.load(builder.bitcast(byte, vector.as_pointer()))
         loaded.align = 1
-        hits = [builder.icmp_unsigned("==", loaded, _spread(builder, vector, wanted)) for wanted in arguments[2:]]
+        hits = [builder.icmp_unsigned("==", loaded, spread(builder, vector, wanted)) for wanted in arguments[2:]]
         mask = builder.bitcast(builder.or_(*hits), ir.IntType(_WIDE))
         return builder.zext(mask, ir.IntType(64))
 
     return types.uint64(data, types.int64, types.uint8, types.uint8), generate
-
-
-def _spread(builder: Any, vector: Any, byte: Any) -> Any:
-    undefined = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(undefined, byte, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), _WIDE), [0] * _WIDE)
-    return builder.shuffle_vector(first, undefined, zeros)
 
 
 @njit(cache=True, nogil=True)
@@ -65,8 +58,11 @@ def _apart(context: Any, data: Any, at: Any, one: Any, between: Any, other: Any)
     def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         text, at, one, between, other = arguments
         hits = [
-            builder.icmp_unsigned("==", loaded(target, builder, data, text, place), spread(builder, wanted))
-            for place, wanted in ((at, one), (builder.add(at, between), other))
+            builder.icmp_unsigned("==", vector, spread(builder, vector.type, wanted))
+            for vector, wanted in (
+                (loaded(target, builder, data, text, at), one),
+                (loaded(target, builder, data, text, builder.add(at, between)), other),
+            )
         ]
         return bits(builder, builder.and_(*hits))
 
@@ -101,21 +97,3 @@ def _is_word(data: Any, at: int, word: Any) -> Any:
     for each in range(len(word)):
         same &= data[at + each] == word[each]
     return same
-
-
-@intrinsic
-def borrowed(context: Any, array: Any) -> Any:
-    """Give the array as one that nobody owns, for functions that end before whoever owns it.
-
-    numba counts references with atomic operations at every call; in a loop over tags they took most of the time. What
-    is read only is of the type of what is not: else numba compiles all that reads either of them twice.
-    """
-    made = array.copy(readonly=False)
-
-    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = target.make_array(made)(target, builder, arguments[0])
-        view.meminfo = cgutils.get_null_value(view.meminfo.type)
-        view.parent = cgutils.get_null_value(view.parent.type)
-        return view._getvalue()
-
-    return made(array), generate

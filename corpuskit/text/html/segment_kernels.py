@@ -69,7 +69,7 @@ from corpuskit.text.html.arrays import (
     TOKENS_END,
     tag_numbers,
 )  # fmt: skip
-from corpuskit.text.html.scan_kernels import DATE, DATE_APART, borrowed, find, find_word
+from corpuskit.text.html.scan_kernels import DATE, DATE_APART, find, find_word
 from corpuskit.text.html.tag_kernels import (
     attributes,
     behind,
@@ -84,6 +84,7 @@ from corpuskit.text.html.tag_kernels import (
 )  # fmt: skip
 from corpuskit.text.html.tags import PUSH, RAW, SKIP
 from corpuskit.text.html.text_kernels import put, take_text
+from corpuskit.text.vector_kernels import borrowed
 
 _LT = np.uint8(60)
 _SLASH, _BANG, _QUESTION = 47, 33, 63

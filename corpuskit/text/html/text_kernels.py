@@ -8,8 +8,9 @@ import numpy as np
 from numba import njit
 
 from corpuskit.text.html.arrays import MASK, OFFSET, PRIME, S_BEGIN, S_BRS, S_GAP, S_LINK, S_LINK_BYTES, S_POS, S_PRE
-from corpuskit.text.html.mask_kernels import WIDTH, copy, lowest, spaces
+from corpuskit.text.html.mask_kernels import copy, spaces
 from corpuskit.text.html.tag_kernels import is_letter
+from corpuskit.text.vector_kernels import WIDTH, lowest
 
 _LT, _AMP = 60, 38
 _ONE, _LAST = np.uint64(1), np.uint64(1 << 63)

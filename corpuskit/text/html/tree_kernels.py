@@ -16,7 +16,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from corpuskit.text.html.scan_kernels import borrowed
+from corpuskit.text.vector_kernels import borrowed, spread
 
 #: Blocks in one vector, and vectors that share what is loaded of a question.
 LANES, _VECTORS = 16, 2
@@ -26,12 +26,6 @@ SUMS = _VECTORS * LANES
 LEAVES = 32
 _F32, _F64, _I32, _I64 = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64)
 _FLOATS, _MASKS, _SUMS = (ir.VectorType(each, LANES) for each in (_F32, _I32, _F64))
-
-
-def _spread(builder: Any, vector: Any, value: Any) -> Any:
-    undefined = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(_MASKS, [0] * LANES))
 
 
 def _looked_up(builder: Any, leaves: Any, remaining: Any) -> Any:
@@ -75,8 +69,8 @@ def _adder(vectors: int) -> Any:
                     b.store(ir.Constant(_MASKS, [-1] * LANES), each)
                 with cgutils.for_range_slice(b, first, last, ir.Constant(_I64, 1), intp=_I64) as (node, _):
                     row = b.gep(column, [b.mul(b.zext(b.load(b.gep(features, [node])), _I64), stride)])
-                    limit = _spread(b, _FLOATS, b.load(b.gep(bounds, [node])))
-                    strikes = _spread(b, _MASKS, b.load(b.gep(masks, [node])))
+                    limit = spread(b, _FLOATS, b.load(b.gep(bounds, [node])))
+                    strikes = spread(b, _MASKS, b.load(b.gep(masks, [node])))
                     for number, each in enumerate(remaining):
                         place = b.gep(row, [ir.Constant(_I32, number * LANES)])
                         value = b.load(b.bitcast(place, _FLOATS.as_pointer()), align=4)
