@@ -36,7 +36,7 @@ def take_text(data: Any, at: int, size: int, tables: Any, text: Any, state: Any)
         byte = data[at]
         if byte == _LT:
             break
-        if not pre and at + WIDTH <= size:
+        if not pre and at + WIDTH < size:  # one byte more where a space comes first
             looks, at, pos, gap = _take_plain(data, at, text, pos, begin, gap)
             if not looks:
                 continue
