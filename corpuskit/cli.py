@@ -177,7 +177,8 @@ def _recipe() -> list[click.Parameter]:
 
 
 def _stage_command(words: str) -> click.Command:
-    spare_threads()
+    if not catalog.has_user_stages():
+        spare_threads()
     from corpuskit.options import specs
     from corpuskit.reference import help_text
     from corpuskit.streams import reads_or_writes_rows
@@ -284,7 +285,8 @@ def run(
     A stage whose folder already holds the output of the same stage, options and input is skipped; an interrupted one
     goes on where it stopped. `corpuskit show ROOT` draws the table of the run.
     """
-    spare_threads()
+    if not catalog.has_user_stages():
+        spare_threads()
     from corpuskit.commands import run_recipe
 
     for line in run_recipe(progress, recipe, root, settings, until, params):

@@ -43,9 +43,9 @@ class _NoBlas:
 def spare_threads() -> None:
     """Load numpy and pyarrow, if they are not there yet, without the threads that parts of them start at import.
 
-    Those are OpenBLAS, though no stage multiplies matrices with numpy, and jemalloc, which gives memory back in the
-    background and is not the allocator that pyarrow uses by itself. A process of one thread can be forked safely. What
-    the user has set stays, and libraries that are loaded later find nothing set.
+    Those are OpenBLAS, though no stage of ours multiplies matrices with numpy, and jemalloc, which gives memory back in
+    the background and is not the allocator that pyarrow uses by itself. A process of one thread can be forked safely.
+    What the user has set stays, and libraries that are loaded later find nothing set.
     """
     if "numpy" in sys.modules or "pyarrow" in sys.modules:
         return
