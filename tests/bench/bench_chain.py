@@ -4,9 +4,9 @@
 
 PYTHON is that of an environment with datatrove (see datatrove_chain.py). The archives are the pages of Trafilatura's
 evaluation set, in four WARC files, each page so many times. Both name the language of every page and judge
-pages of all languages by Gopher's rules, in two processes. Prints pages a second of both,
-the ratio, the CPU seconds of corpuskit with its workers (which tell more on a machine that others use too; datatrove's
-are nobody's children), and the peak memory of the largest process of corpuskit.
+pages of all languages by Gopher's rules, in two processes; corpuskit by two commands, and by a recipe of two stages.
+Prints pages a second, the ratios, the CPU seconds of corpuskit with its workers (which tell more on a machine that
+others use too; datatrove's are nobody's children), and the peak memory of the largest process of corpuskit.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
+import json
 import os
 import shutil
 import statistics
@@ -44,22 +45,25 @@ def main() -> None:
         pages = write_archives(home / "warc", options.copies)
         size = sum(path.stat().st_size for path in (home / "warc").iterdir())
         print(f"{pages} pages in {_FILES} WARC files of {size / 1e6:.0f} MB together", flush=True)
-        ours, theirs, peak = [], [], 0
-        with_corpuskit(home)  # compiles and fills the page cache
-        for _ in range(options.rounds):
-            took, memory = with_corpuskit(home)
-            ours.append(took)
-            peak = max(peak, memory)
-            theirs.append(with_datatrove(home, options.datatrove))
-            one, other = ours[-1], theirs[-1]
-            print(
-                f"  corpuskit {one.seconds:.2f} s (CPU {one.cpu:.2f}), datatrove {other:.2f} s, "
-                f"load {os.getloadavg()[0]:.2f}",
-                flush=True,
-            )
-        mine, other = statistics.median(each.seconds for each in ours), statistics.median(theirs)
-        print(f"corpuskit extract + clean: {pages / mine:.0f} pages/s, datatrove: {pages / other:.0f} pages/s")
-        print(f"ratio {other / mine:.1f}; largest process {peak / 1e6:.0f} MB")
+        ours: dict[str, list[Took]] = {way.__name__: [] for way in (by_commands, by_recipe)}
+        theirs, peak = [], 0
+        for round_ in range(options.rounds + 1):  # the first one compiles and fills the page cache
+            for way in (by_commands, by_recipe):
+                for name in ("docs", "clean", "root"):
+                    shutil.rmtree(home / name, ignore_errors=True)
+                took, memory = way(home)
+                peak = max(peak, memory)
+                if round_:
+                    ours[way.__name__].append(took)
+            if round_:
+                theirs.append(with_datatrove(home, options.datatrove))
+                told = [f"{name} {took[-1].seconds:.2f} s (CPU {took[-1].cpu:.2f})" for name, took in ours.items()]
+                print(f"  {', '.join(told)}, datatrove {theirs[-1]:.2f} s, load {os.getloadavg()[0]:.2f}", flush=True)
+        other = statistics.median(theirs)
+        print(f"datatrove: {pages / other:.0f} pages/s; largest process of corpuskit {peak / 1e6:.0f} MB")
+        for name, took in ours.items():
+            mine = statistics.median(each.seconds for each in took)
+            print(f"extract + clean {name}: {pages / mine:.0f} pages/s, ratio {other / mine:.1f}")
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,10 @@ def gzip_writer(path: Path) -> tuple[WARCWriter, io.BufferedWriter]:
     return WARCWriter(file, gzip=True), file
 
 
-def with_corpuskit(home: Path) -> tuple[Took, int]:
-    for name in ("docs", "clean"):
-        shutil.rmtree(home / name, ignore_errors=True)
+def by_commands(home: Path) -> tuple[Took, int]:
+    """Run `extract`, then `clean`; gives what both took, and the memory of the larger one."""
     runs = [
-        _run([sys.executable, "-m", "corpuskit", "--quiet", *words, "--workers", "2"])
+        _run(_corpuskit(*words))
         for words in (
             ["extract", str(home / "warc"), str(home / "docs")],
             ["clean", str(home / "docs"), str(home / "clean"), "--preset", "gopher"],
@@ -122,6 +125,20 @@ def with_corpuskit(home: Path) -> tuple[Took, int]:
     ]
     both = Took(sum(took.seconds for took, _ in runs), sum(took.cpu for took, _ in runs))
     return both, max(memory for _, memory in runs)
+
+
+def by_recipe(home: Path) -> tuple[Took, int]:
+    """Run both as the stages of a recipe."""
+    recipe = home / "chain.toml"
+    extract = {"use": "extract", "inputs": str(home / "warc")}
+    stages = [extract, {"use": "clean", "preset": "gopher"}]
+    tables = ["".join(f"{key} = {json.dumps(value)}\n" for key, value in stage.items()) for stage in stages]
+    recipe.write_text("".join(f"[[stage]]\n{table}" for table in tables))
+    return _run(_corpuskit("run", str(recipe), "--root", str(home / "root")))
+
+
+def _corpuskit(*words: str) -> list[str]:
+    return [sys.executable, "-m", "corpuskit", "--quiet", *words, "--workers", "2"]
 
 
 def with_datatrove(home: Path, python: str) -> float:
