@@ -17,7 +17,7 @@ from corpuskit.text.vector_kernels import among, bits, eight, loaded, low, vecto
 #: The bytes that `letters` and `copy_sixteen` look at.
 HALF, _QUARTER = 32, 16
 
-_BYTE, _LONG = ir.IntType(8), ir.IntType(64)
+_LONG = ir.IntType(64)
 _SEED, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _ZERO, _ONE, _LOW, _HIGH = np.uint64(0), np.uint64(1), np.uint64(29), np.uint64(32)
 

@@ -17,7 +17,6 @@ from numba.extending import intrinsic
 #: The bytes that `loaded` looks at.
 WIDTH = 64
 _BYTE, _LONG, _COUNT = ir.IntType(8), ir.IntType(64), ir.IntType(32)
-_VECTOR = ir.VectorType(_BYTE, WIDTH)
 
 
 @intrinsic

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from corpuskit.text.html.arrays import MASK, OFFSET, PRIME
-from corpuskit.text.html.tag_kernels import is_letter
+from corpuskit.text.html.tag_kernels import is_letter, number_of
 from corpuskit.text.html.text_kernels import WINDOWS
 
 _AMP, _HASH, _SEMICOLON = 38, 35, 59
@@ -155,10 +155,7 @@ def _reference(data: Any, at: int, stop: int, references: Any) -> Any:
         end += 1
     if end < stop and data[end] == _SEMICOLON:
         keys, numbers, offsets, pool = references
-        slot = np.int64(value) & (len(keys) - 1)
-        while numbers[slot] >= 0 and keys[slot] != value:
-            slot = (slot + 1) & (len(keys) - 1)
-        number = numbers[slot]
+        number = number_of(value, keys, numbers)
         if number >= 0:
             first, behind = point(pool, np.int64(offsets[number]), np.int64(offsets[number + 1]))
             second = np.int64(-1)

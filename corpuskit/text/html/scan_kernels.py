@@ -18,7 +18,6 @@ from corpuskit.text.vector_kernels import WIDTH, bits, loaded, lowest, spread
 _WIDE = 16
 DATE = np.frombuffer(b"datePublished", np.uint8)
 DATE_APART = 4  # its d and its P
-_ONES = np.uint64(0xFFFF)
 
 
 @intrinsic

@@ -66,6 +66,15 @@ def behind_comment(data: Any, at: int, size: int) -> Any:
 
 
 @njit(cache=True, nogil=True, inline="always")
+def number_of(value: Any, keys: Any, numbers: Any) -> Any:
+    """Give the number of a name by its hash, -1 where there is none; keys, numbers: see `tags`."""
+    slot = np.int64(value) & (len(keys) - 1)
+    while numbers[slot] >= 0 and keys[slot] != value:
+        slot = (slot + 1) & (len(keys) - 1)
+    return numbers[slot]
+
+
+@njit(cache=True, nogil=True, inline="always")
 def tag_name(data: Any, at: int, size: int, tables: Any) -> Any:
     """Read a tag's name: (its number, 0 where it is not known; where it ends)."""
     value = OFFSET
@@ -80,11 +89,7 @@ def tag_name(data: Any, at: int, size: int, tables: Any) -> Any:
         at += 1
     if at - start > _LONGEST_NAME:
         return 0, at
-    keys, numbers = tables[0], tables[1]
-    slot = np.int64(value) & (len(keys) - 1)
-    while numbers[slot] >= 0 and keys[slot] != value:
-        slot = (slot + 1) & (len(keys) - 1)
-    return max(0, numbers[slot]), at
+    return max(0, number_of(value, tables[0], tables[1])), at
 
 
 @njit(cache=True, nogil=True, inline="always")

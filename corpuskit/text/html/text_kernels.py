@@ -9,7 +9,7 @@ from numba import njit
 
 from corpuskit.text.html.arrays import MASK, OFFSET, PRIME, S_BEGIN, S_BRS, S_GAP, S_LINK, S_LINK_BYTES, S_POS, S_PRE
 from corpuskit.text.html.mask_kernels import copy, spaces
-from corpuskit.text.html.tag_kernels import is_letter
+from corpuskit.text.html.tag_kernels import is_letter, number_of
 from corpuskit.text.vector_kernels import WIDTH, lowest
 
 _LT, _AMP = 60, 38
@@ -153,11 +153,8 @@ def _reference(data: Any, at: int, size: int, tables: Any, text: Any, state: Any
     if end == at + 1 or not (closed or end - at <= 5):
         put(np.uint8(_AMP), text, state)
         return at + 1
-    keys, numbers, offsets, pool = tables[3], tables[4], tables[5], tables[6]
-    slot = np.int64(value) & (len(keys) - 1)
-    while numbers[slot] >= 0 and keys[slot] != value:
-        slot = (slot + 1) & (len(keys) - 1)
-    number = numbers[slot]
+    offsets, pool = tables[5], tables[6]
+    number = number_of(value, tables[3], tables[4])
     if number < 0:
         put(np.uint8(_AMP), text, state)
         return at + 1
